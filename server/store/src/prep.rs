@@ -1,0 +1,474 @@
+//! From a request to a transaction: every check of a write, in Apache's order.
+//!
+//! Only a leader prepares, and only here does the wall clock enter. A request that fails becomes an
+//! error transaction: it takes a zxid like any other, and its reply carries it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lockkeeper_wire::acl::{ADMIN, CREATE, DELETE, READ, WRITE};
+use lockkeeper_wire::multi::MultiOp;
+use lockkeeper_wire::path;
+use lockkeeper_wire::request::{
+    CreateRequest, CreateTtlRequest, PathVersion, SetAclRequest, SetDataRequest,
+};
+use lockkeeper_wire::txn::{
+    CreateContainerTxn, CreateTtlTxn, CreateTxn, DIGEST_VERSION, SetAclTxn, SetDataTxn, TxnDigest,
+};
+use lockkeeper_wire::{
+    ANY_VERSION, Acl, CreateMode, ErrorCode, Id, OpCode, Request, SessionId, Txn, TxnEntry,
+    TxnHeader, Zxid,
+};
+
+use crate::access;
+use crate::overlay::{Data, Future, Overlay};
+use crate::store::Store;
+use crate::tree;
+use crate::znode::{Owner, ZnodeStat};
+
+/// The longest time to live, ms: what fits into the mark of a TTL znode.
+pub const TTL_MAX_MS: i64 = (1 << 40) - 1;
+
+/// Who asks, and under which number and time the answer will stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The session.
+    pub session: SessionId,
+    /// The session's number for the request.
+    pub cxid: i32,
+    /// Its identities, as its connection has them now.
+    pub identities: &'a [Id],
+    /// The zxid that the transaction takes.
+    pub zxid: Zxid,
+    /// Wall clock, ms since 1970.
+    pub time_ms: i64,
+}
+
+/// What is switched on.
+#[derive(Clone, Copy, Debug)]
+pub struct PrepSettings {
+    /// TTL znodes (`extendedTypesEnabled`).
+    pub extended_types: bool,
+    /// No access list is looked at (`skipACL`).
+    pub skip_acl: bool,
+}
+
+/// What to prepare: a client's write, or one of the server's own.
+#[derive(Clone, Debug)]
+pub enum Write<'a> {
+    /// As a client sent it.
+    Request(&'a Request),
+    /// A new session with its timeout, ms.
+    CreateSession(i32),
+    /// The end of the caller's session.
+    CloseSession,
+    /// The removal of an empty container or an outlived TTL znode.
+    DeleteContainer(&'a str),
+}
+
+/// Prepares one write on top of all that is outstanding.
+pub fn prep(
+    store: &Store,
+    overlay: &mut Overlay,
+    settings: PrepSettings,
+    caller: Caller<'_>,
+    write: Write<'_>,
+) -> TxnEntry {
+    let mut prep = Prep {
+        store,
+        overlay,
+        settings,
+        caller,
+    };
+    let txn = prep.write(write).unwrap_or_else(Txn::Error);
+    let header = TxnHeader {
+        client_id: caller.session,
+        cxid: caller.cxid,
+        zxid: caller.zxid,
+        time_ms: caller.time_ms,
+        op: txn.op().into(),
+    };
+    let digest = (!matches!(txn, Txn::Error(_))).then(|| TxnDigest {
+        version: DIGEST_VERSION,
+        digest: overlay.digest(store) as i64,
+    });
+    TxnEntry {
+        header,
+        txn,
+        digest,
+    }
+}
+
+struct Prep<'a> {
+    store: &'a Store,
+    overlay: &'a mut Overlay,
+    settings: PrepSettings,
+    caller: Caller<'a>,
+}
+
+/// A create with its kind decided.
+struct Create<'a> {
+    path: &'a str,
+    data: &'a Option<Bytes>,
+    acl: Option<&'a [Acl]>,
+    sequential: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Plain { ephemeral: bool, op: OpCode },
+    Container,
+    Ttl(i64),
+}
+
+impl Prep<'_> {
+    fn write(&mut self, write: Write<'_>) -> Result<Txn, ErrorCode> {
+        match write {
+            Write::CreateSession(timeout_ms) => {
+                self.overlay
+                    .begin_session(self.caller.session, self.caller.zxid);
+                Ok(Txn::CreateSession(timeout_ms))
+            }
+            Write::CloseSession => self.close_session(),
+            Write::DeleteContainer(path) => self.delete_container(path),
+            Write::Request(request) => self.request(request),
+        }
+    }
+
+    fn request(&mut self, request: &Request) -> Result<Txn, ErrorCode> {
+        match request {
+            Request::Create(body) => self.create(self.plain(body, OpCode::Create)?),
+            Request::Create2(body) => self.create(self.plain(body, OpCode::Create2)?),
+            Request::CreateContainer(body) => self.create(self.container(body)?),
+            Request::CreateTtl(body) => self.create(self.ttl(body)?),
+            Request::Delete(body) => self.delete(body),
+            Request::SetData(body) => self.set_data(body),
+            Request::SetAcl(body) => self.set_acl(body),
+            Request::Multi(body) => self.multi(&body.ops),
+            Request::CloseSession => self.close_session(),
+            Request::Reconfig(_) => Err(ErrorCode::RECONFIG_DISABLED),
+            _ => Err(ErrorCode::UNIMPLEMENTED),
+        }
+    }
+
+    fn check_session(&self) -> Result<(), ErrorCode> {
+        if self.overlay.is_alive(self.store, self.caller.session) {
+            Ok(())
+        } else {
+            Err(ErrorCode::SESSION_EXPIRED)
+        }
+    }
+
+    fn require(&self, znode: &Future, perms: i32) -> Result<(), ErrorCode> {
+        if self.settings.skip_acl {
+            return Ok(());
+        }
+        access::require(&znode.acl, perms, self.caller.identities)
+    }
+
+    fn view(&self, path: &str) -> Result<Future, ErrorCode> {
+        self.overlay
+            .view(self.store, path)
+            .ok_or(ErrorCode::NO_NODE)
+    }
+
+    /// The mode that the flags of a create name.
+    fn mode(&self, flags: i32) -> Result<CreateMode, ErrorCode> {
+        let mode = CreateMode::try_from(flags).map_err(|_| ErrorCode::BAD_ARGUMENTS)?;
+        if mode.is_ttl() && !self.settings.extended_types {
+            return Err(ErrorCode::UNIMPLEMENTED);
+        }
+        Ok(mode)
+    }
+
+    fn plain<'b>(&self, body: &'b CreateRequest, op: OpCode) -> Result<Create<'b>, ErrorCode> {
+        let mode = self.mode(body.flags)?;
+        if mode.is_ttl() {
+            return Err(ErrorCode::BAD_ARGUMENTS);
+        }
+        Ok(Create {
+            path: &body.path,
+            data: &body.data,
+            acl: body.acl.as_deref(),
+            sequential: mode.is_sequential(),
+            kind: Kind::Plain {
+                ephemeral: mode.is_ephemeral(),
+                op,
+            },
+        })
+    }
+
+    fn container<'b>(&self, body: &'b CreateRequest) -> Result<Create<'b>, ErrorCode> {
+        let plain = self.plain(body, OpCode::CreateContainer)?;
+        Ok(Create {
+            kind: Kind::Container,
+            ..plain
+        })
+    }
+
+    /// Apache lets a negative time to live pass when the mode is not one of TTL, and then cannot
+    /// apply what it has logged; here the mode must be one.
+    fn ttl<'b>(&self, body: &'b CreateTtlRequest) -> Result<Create<'b>, ErrorCode> {
+        let mode = self.mode(body.flags)?;
+        if !self.settings.extended_types {
+            return Err(ErrorCode::UNIMPLEMENTED);
+        }
+        if !mode.is_ttl() || !(1..=TTL_MAX_MS).contains(&body.ttl_ms) {
+            return Err(ErrorCode::BAD_ARGUMENTS);
+        }
+        Ok(Create {
+            path: &body.path,
+            data: &body.data,
+            acl: body.acl.as_deref(),
+            sequential: mode.is_sequential(),
+            kind: Kind::Ttl(body.ttl_ms),
+        })
+    }
+
+    fn create(&mut self, create: Create<'_>) -> Result<Txn, ErrorCode> {
+        self.check_session()?;
+        let parent_path = parent_of(create.path)?;
+        let acl = access::resolve(create.acl, self.caller.identities)?;
+        let mut parent = self.view(parent_path)?;
+        self.require(&parent, CREATE)?;
+        let path = match create.sequential {
+            true => format!("{}{:010}", create.path, parent.stat.cversion),
+            false => create.path.to_owned(),
+        };
+        path::check(&path).map_err(|_| ErrorCode::BAD_ARGUMENTS)?;
+        if self.overlay.view(self.store, &path).is_some() {
+            return Err(ErrorCode::NODE_EXISTS);
+        }
+        if parent.stat.owner.as_session().is_some() {
+            return Err(ErrorCode::NO_CHILDREN_FOR_EPHEMERALS);
+        }
+
+        let zxid = self.caller.zxid;
+        let parent_cversion = parent.stat.cversion.wrapping_add(1);
+        parent.stat.child_created(zxid, parent_cversion);
+        parent.children += 1;
+        self.overlay.put(self.store, parent_path, zxid, parent);
+        let owner = match create.kind {
+            Kind::Plain {
+                ephemeral: true, ..
+            } => Owner::session(self.caller.session),
+            Kind::Plain { .. } => Owner::PERSISTENT,
+            Kind::Container => Owner::CONTAINER,
+            Kind::Ttl(ttl_ms) => Owner::ttl(ttl_ms),
+        };
+        let stat = ZnodeStat::created(zxid, self.caller.time_ms, owner);
+        let znode = Future::created(stat, access::compact(&acl), create.data.clone());
+        self.overlay.put(self.store, &path, zxid, znode);
+
+        let (path, data) = (path.into(), create.data.clone());
+        Ok(match create.kind {
+            Kind::Plain { ephemeral, op } => {
+                let body = CreateTxn {
+                    path,
+                    data,
+                    acl,
+                    ephemeral,
+                    parent_cversion,
+                };
+                if op == OpCode::Create {
+                    Txn::Create(body)
+                } else {
+                    Txn::Create2(body)
+                }
+            }
+            Kind::Container => Txn::CreateContainer(CreateContainerTxn {
+                path,
+                data,
+                acl,
+                parent_cversion,
+            }),
+            Kind::Ttl(ttl_ms) => Txn::CreateTtl(CreateTtlTxn {
+                path,
+                data,
+                acl,
+                parent_cversion,
+                ttl_ms,
+            }),
+        })
+    }
+
+    fn delete(&mut self, body: &PathVersion) -> Result<Txn, ErrorCode> {
+        self.check_session()?;
+        let parent_path = parent_of(&body.path)?;
+        if tree::is_reserved(&body.path) {
+            return Err(ErrorCode::BAD_ARGUMENTS);
+        }
+        let parent = self.view(parent_path)?;
+        self.require(&parent, DELETE)?;
+        let znode = self.view(&body.path)?;
+        check_version(body.version, znode.stat.version)?;
+        self.remove(parent_path, parent, &body.path, &znode)?;
+        Ok(Txn::Delete(body.path.clone()))
+    }
+
+    fn delete_container(&mut self, path: &str) -> Result<Txn, ErrorCode> {
+        let parent_path = parent_of(path)?;
+        let parent = self.view(parent_path)?;
+        let znode = self.view(path)?;
+        if znode.stat.owner != Owner::CONTAINER && znode.stat.owner.as_ttl_ms().is_none() {
+            return Err(ErrorCode::BAD_VERSION);
+        }
+        self.remove(parent_path, parent, path, &znode)?;
+        Ok(Txn::DeleteContainer(path.into()))
+    }
+
+    fn remove(
+        &mut self,
+        parent_path: &str,
+        mut parent: Future,
+        path: &str,
+        znode: &Future,
+    ) -> Result<(), ErrorCode> {
+        if znode.children > 0 {
+            return Err(ErrorCode::NOT_EMPTY);
+        }
+        let zxid = self.caller.zxid;
+        parent.stat.child_deleted(zxid);
+        parent.children -= 1;
+        self.overlay.put(self.store, parent_path, zxid, parent);
+        self.overlay.delete(self.store, path, zxid, znode);
+        Ok(())
+    }
+
+    fn set_data(&mut self, body: &SetDataRequest) -> Result<Txn, ErrorCode> {
+        self.check_session()?;
+        path::check(&body.path).map_err(|_| ErrorCode::BAD_ARGUMENTS)?;
+        let mut znode = self.view(&body.path)?;
+        self.require(&znode, WRITE)?;
+        check_version(body.version, znode.stat.version)?;
+        let version = znode.stat.version.wrapping_add(1);
+        znode.stat.version = version;
+        znode.stat.mtime = self.caller.time_ms;
+        znode.stat.mzxid = self.caller.zxid;
+        znode.data = Data::Requested(body.data.clone());
+        self.overlay
+            .put(self.store, &body.path, self.caller.zxid, znode);
+        Ok(Txn::SetData(SetDataTxn {
+            path: body.path.clone(),
+            data: body.data.clone(),
+            version,
+        }))
+    }
+
+    fn set_acl(&mut self, body: &SetAclRequest) -> Result<Txn, ErrorCode> {
+        self.check_session()?;
+        path::check(&body.path).map_err(|_| ErrorCode::BAD_ARGUMENTS)?;
+        let acl = access::resolve(body.acl.as_deref(), self.caller.identities)?;
+        let mut znode = self.view(&body.path)?;
+        self.require(&znode, ADMIN)?;
+        check_version(body.version, znode.stat.aversion)?;
+        let version = znode.stat.aversion.wrapping_add(1);
+        znode.stat.aversion = version;
+        znode.acl = access::compact(&acl);
+        self.overlay
+            .put(self.store, &body.path, self.caller.zxid, znode);
+        Ok(Txn::SetAcl(SetAclTxn {
+            path: body.path.clone(),
+            acl,
+            version,
+        }))
+    }
+
+    fn check(&self, body: &PathVersion) -> Result<Txn, ErrorCode> {
+        self.check_session()?;
+        path::check(&body.path).map_err(|_| ErrorCode::BAD_ARGUMENTS)?;
+        let znode = self.view(&body.path)?;
+        self.require(&znode, READ)?;
+        check_version(body.version, znode.stat.version)?;
+        let version = znode.stat.version.wrapping_add(1);
+        Ok(Txn::Check(PathVersion {
+            path: body.path.clone(),
+            version,
+        }))
+    }
+
+    /// The first part that fails takes back what those before it did, and the rest is not tried.
+    fn multi(&mut self, ops: &[MultiOp]) -> Result<Txn, ErrorCode> {
+        self.check_session()?;
+        self.overlay.begin();
+        let mut parts = Vec::with_capacity(ops.len());
+        let mut failed = false;
+        for op in ops {
+            parts.push(match failed {
+                true => Txn::Error(ErrorCode::RUNTIME_INCONSISTENCY),
+                false => self.part(op).unwrap_or_else(|code| {
+                    failed = true;
+                    Txn::Error(code)
+                }),
+            });
+        }
+        if failed {
+            self.overlay.roll_back();
+        } else {
+            self.overlay.keep();
+        }
+        Ok(Txn::Multi(parts))
+    }
+
+    fn part(&mut self, op: &MultiOp) -> Result<Txn, ErrorCode> {
+        match op {
+            MultiOp::Create(body) if body.flags == CreateMode::Container as i32 => {
+                self.create(self.container(body)?)
+            }
+            MultiOp::Create(body) => self.create(self.plain(body, OpCode::Create)?),
+            MultiOp::Create2(body) if body.flags == CreateMode::Container as i32 => {
+                self.create(self.container(body)?)
+            }
+            MultiOp::Create2(body) => self.create(self.plain(body, OpCode::Create2)?),
+            MultiOp::CreateContainer(body) => self.create(self.container(body)?),
+            MultiOp::CreateTtl(body) => self.create(self.ttl(body)?),
+            MultiOp::Delete(body) => self.delete(body),
+            MultiOp::SetData(body) => self.set_data(body),
+            MultiOp::Check(body) => self.check(body),
+        }
+    }
+
+    /// Ends the caller's session; what it owns is listed now and deleted when this is applied.
+    fn close_session(&mut self) -> Result<Txn, ErrorCode> {
+        self.check_session()?;
+        let zxid = self.caller.zxid;
+        let paths = self.overlay.ephemerals(self.store, self.caller.session);
+        for path in &paths {
+            let Some((parent_path, _)) = tree::split(path) else {
+                continue;
+            };
+            if let Some(mut parent) = self.overlay.view(self.store, parent_path) {
+                parent.stat.child_deleted(zxid);
+                parent.children -= 1;
+                self.overlay.put(self.store, parent_path, zxid, parent);
+            }
+            if let Some(znode) = self.overlay.view(self.store, path) {
+                self.overlay.delete(self.store, path, zxid, &znode);
+            }
+        }
+        self.overlay.end_session(self.caller.session, zxid);
+        Ok(Txn::CloseSession(Some(
+            paths
+                .iter()
+                .map(|path: &Arc<str>| (&**path).into())
+                .collect(),
+        )))
+    }
+}
+
+/// What stands before the last slash; the root's is empty.
+fn parent_of(path: &str) -> Result<&str, ErrorCode> {
+    match path.rfind('/') {
+        Some(at) if !path.contains('\0') => Ok(&path[..at]),
+        _ => Err(ErrorCode::BAD_ARGUMENTS),
+    }
+}
+
+fn check_version(expected: i32, current: i32) -> Result<(), ErrorCode> {
+    if expected == ANY_VERSION || expected == current {
+        Ok(())
+    } else {
+        Err(ErrorCode::BAD_VERSION)
+    }
+}
