@@ -1,0 +1,104 @@
+//! A client connection as the replica sees it.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+use lockkeeper_store::{ConnectionId, EventSink, Identities};
+use lockkeeper_wire::{ErrorCode, EventType, Id, OpCode, Request, SessionId, Xid, Zxid, watch};
+
+/// The clocks at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// A monotonic clock, ms since any fixed moment of this run; deadlines are measured on it.
+    pub mono_ms: u64,
+    /// The wall clock, ms since 1970; transactions are stamped with it.
+    pub wall_ms: i64,
+}
+
+/// The connections as their owner offers them: buffers to write into, and a way to close.
+///
+/// A connection that has gone is no error: what is written for it is dropped.
+pub trait Clients {
+    /// Lends a connection's outgoing buffer; what is appended leaves in that order.
+    fn buffer<R>(
+        &mut self,
+        connection: ConnectionId,
+        f: impl FnOnce(&mut BytesMut) -> R,
+    ) -> Option<R>;
+
+    /// The connection's identities at this moment.
+    fn identities<R>(&self, connection: ConnectionId, f: impl FnOnce(&[Id]) -> R) -> R;
+
+    /// When anything was last received on the connection, on the monotonic clock.
+    fn heard_ms(&self, connection: ConnectionId) -> Option<u64>;
+
+    /// The handshake is done: requests may be answered.
+    fn opened(&mut self, connection: ConnectionId, session: SessionId, timeout_ms: i32);
+
+    /// One of the requests handed to the replica has been answered or dropped.
+    fn answered(&mut self, connection: ConnectionId);
+
+    /// Closes the connection once its buffer has left.
+    fn close(&mut self, connection: ConnectionId);
+}
+
+/// Events as frames in the connections' buffers.
+pub(crate) struct Events<'a, C>(pub(crate) &'a mut C);
+
+impl<C: Clients> EventSink for Events<'_, C> {
+    fn with_identities<R>(&self, connection: ConnectionId, f: impl FnOnce(&[Id]) -> R) -> R {
+        self.0.identities(connection, f)
+    }
+
+    fn event(&mut self, connection: ConnectionId, kind: EventType, zxid: Zxid, path: &str) {
+        self.0
+            .buffer(connection, |out| watch::encode_frame(kind, zxid, path, out));
+    }
+}
+
+/// A connection with a handshake behind it or under way.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) session: SessionId,
+    /// Requests in order of arrival, from the first that waits for a transaction on.
+    pub(crate) waiting: VecDeque<Waiting>,
+}
+
+/// A request that waits for its turn.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// The handshake of a new session.
+    Connect {
+        zxid: Zxid,
+        short: bool,
+        timeout_ms: i32,
+    },
+    /// A write that has become this transaction.
+    Write {
+        zxid: Zxid,
+        xid: Xid,
+        op: OpCode,
+        since_ms: u64,
+    },
+    /// A read behind one of the connection's own writes.
+    Read {
+        xid: Xid,
+        request: Request,
+        identities: Identities,
+    },
+    /// A request that cannot be served, to be answered in its place; with `close`, as the last.
+    Fail {
+        xid: Xid,
+        code: ErrorCode,
+        close: bool,
+    },
+}
+
+impl Connection {
+    pub(crate) fn new(session: SessionId) -> Self {
+        Self {
+            session,
+            waiting: VecDeque::new(),
+        }
+    }
+}
