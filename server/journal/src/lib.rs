@@ -13,6 +13,8 @@ mod format;
 mod lock;
 mod names;
 mod settings;
+mod snappy;
+mod snapshot;
 pub mod testing;
 
 pub use disk::{Disk, DiskFile, RealDisk};
@@ -20,3 +22,4 @@ pub use error::JournalError;
 pub use format::{Defect, Record};
 pub use lock::LOCK_FILE;
 pub use settings::Settings;
+pub use snapshot::{Digest, Snapshot, write_snapshot};
