@@ -1,0 +1,100 @@
+//! Transaction log and snapshots of a server, in the files of Apache ZooKeeper.
+//!
+//! A directory written by Apache ZooKeeper can be opened here, and the other way round. To the
+//! journal a transaction is a zxid and the bytes of its log entry, and an image is a stream of
+//! bytes that the store writes and reads; so nothing here knows what a znode is.
+//!
+//! # The promise
+//!
+//! What was appended before a successful [`Journal::sync`] is returned by every later
+//! [`Journal::open`], in order and without a gap, whatever the moment the process or the power
+//! failed, as long as the disk keeps what it said was synced. If it did not, opening or replay
+//! refuses and names the file. Records that were appended but not synced may come back or not, as
+//! a prefix.
+//!
+//! # Use
+//!
+//! ```no_run
+//! use std::io::{Read, Write};
+//! use lockkeeper_journal::{Journal, JournalError, RealDisk, Settings, write_snapshot};
+//!
+//! # fn load(_: &mut dyn Read) -> bool { true }
+//! # fn apply(_: lockkeeper_journal::Record) {}
+//! # fn run(entry: bytes::Bytes) -> Result<(), JournalError> {
+//! let settings = Settings::new("/var/lib/lockkeeper");
+//! let (mut journal, mut recovered) = Journal::open(RealDisk, settings.clone())?;
+//! let mut image = |target: &mut dyn Write| target.write_all(b"...");
+//! loop {
+//!     let Some(snapshot) = recovered.next_snapshot()? else {
+//!         write_snapshot(&RealDisk, &settings, 0, None, &mut image)?;
+//!         break;
+//!     };
+//!     // On a fresh store each time.
+//!     if load(&mut snapshot.image()?) {
+//!         break;
+//!     }
+//! }
+//! for record in recovered.records() {
+//!     apply(record?);
+//! }
+//!
+//! journal.append([(1, entry)])?;
+//! journal.sync()?;
+//! // Acknowledge, and then, now and again:
+//! if journal.snapshot_due() {
+//!     journal.roll()?;
+//!     write_snapshot(&RealDisk, &settings, 1, None, &mut image)?;
+//!     lockkeeper_journal::retain(&RealDisk, &settings, 3)?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Map
+//!
+//! | file | what |
+//! |---|---|
+//! | `settings.rs` | what the operator decides |
+//! | `disk.rs` | what we ask of a file system; the real one |
+//! | `testing.rs` | one that fails, fills up and forgets |
+//! | `format.rs`, `names.rs` | pure: record bytes and file names |
+//! | `reader.rs` | one log front to back; torn or damaged |
+//! | `log.rs` | open, append, sync, roll |
+//! | `snapshot.rs`, `snappy.rs` | write, verify, read |
+//! | `listing.rs`, `recover.rs` | files → image and records, or a named refusal |
+//! | `retain.rs` | removing what no start needs |
+//! | `lock.rs` | one server per directory |
+//! | `error.rs` | what can go wrong |
+//!
+//! `format`, `names`, `settings` ← `error`, `disk` ← `reader`, `snapshot` ← `listing` ←
+//! `recover`, `retain` ← `log`.
+//!
+//! Sources: `FileTxnLog`, `FileSnap`, `FileTxnSnapLog`, `FilePadding`, `SyncRequestProcessor` and
+//! `PurgeTxnLog` of Apache ZooKeeper.
+
+#![forbid(unsafe_code)]
+
+mod disk;
+mod error;
+mod format;
+mod listing;
+mod lock;
+mod log;
+mod names;
+mod reader;
+mod recover;
+mod retain;
+mod settings;
+mod snappy;
+mod snapshot;
+pub mod testing;
+
+pub use disk::{Disk, DiskFile, RealDisk};
+pub use error::JournalError;
+pub use format::{Defect, Record};
+pub use lock::LOCK_FILE;
+pub use log::Journal;
+pub use recover::{Records, Recovered};
+pub use retain::{RETAIN_MIN, retain};
+pub use settings::Settings;
+pub use snapshot::{Digest, Snapshot, write_snapshot};

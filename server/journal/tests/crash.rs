@@ -1,0 +1,379 @@
+//! Power cuts at every operation of short workloads, and every disk they could leave.
+//!
+//! The model knows what was appended and what was acknowledged. After each cut, each image must
+//! recover to at least what was acknowledged, at most what was appended, with the right bytes and
+//! no gap, and never be refused. What recovery returned counts as acknowledged from then on; the
+//! workload goes on from there and is cut again.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use bytes::Bytes;
+use lockkeeper_journal::testing::{Fault, SimDisk};
+use lockkeeper_journal::{Journal, JournalError, Settings, retain, write_snapshot};
+
+use common::{IMAGE_END, entry, recover};
+
+#[derive(Clone, Copy, Debug)]
+enum Step<'a> {
+    /// Entries of these lengths in one batch.
+    Append(&'a [usize]),
+    Sync,
+    Roll,
+    Snapshot,
+    Retain,
+}
+
+use Step::{Append, Retain, Roll, Snapshot, Sync};
+
+#[derive(Clone, Debug, Default)]
+struct Model {
+    appended: BTreeMap<i64, Bytes>,
+    acknowledged: i64,
+    generation: u8,
+}
+
+impl Model {
+    fn last(&self) -> i64 {
+        self.appended.last_key_value().map_or(0, |(&zxid, _)| zxid)
+    }
+
+    /// What an image of the tree at `zxid` holds: something that any other history changes.
+    fn image(&self, zxid: i64) -> Vec<u8> {
+        let entries = self
+            .appended
+            .range(..=zxid)
+            .flat_map(|(_, entry)| entry.to_vec());
+        entries.fold(Vec::from([1u8; 16]), |mut sum, byte| {
+            let index = usize::from(byte) % 16;
+            sum[index] = sum[index].wrapping_mul(31).wrapping_add(byte);
+            sum.rotate_left(1);
+            sum
+        })
+    }
+
+    /// Recovers `disk` and holds what comes back against what is promised.
+    fn recover(
+        &mut self,
+        disk: &SimDisk,
+        settings: &Settings,
+    ) -> Result<Journal<SimDisk>, JournalError> {
+        let (journal, image, records) = recover(disk, settings)?;
+        let base = image.as_ref().map_or(0, |(zxid, _)| *zxid);
+        if let Some((zxid, image)) = image {
+            assert_eq!(image, self.image(zxid), "image at {zxid}");
+        }
+        let mut last = base;
+        for record in records {
+            last += 1;
+            assert_eq!(record.zxid, last);
+            assert_eq!(
+                self.appended.get(&last),
+                Some(&record.entry),
+                "entry of {last}"
+            );
+        }
+        assert!(
+            last >= self.acknowledged,
+            "{} was acknowledged, {last} recovered",
+            self.acknowledged
+        );
+        self.appended.retain(|&zxid, _| zxid <= last);
+        self.acknowledged = last;
+        self.generation += 2;
+        Ok(journal)
+    }
+
+    /// Runs until done or until the disk fails.
+    fn run(
+        &mut self,
+        disk: &SimDisk,
+        settings: &Settings,
+        steps: &[Step<'_>],
+    ) -> Result<(), JournalError> {
+        let mut journal = self.recover(disk, settings)?;
+        if !disk
+            .files()
+            .iter()
+            .any(|path| path.to_string_lossy().contains("/snapshot."))
+        {
+            self.snapshot(disk, settings)?;
+        }
+        for step in steps {
+            match step {
+                Append(lens) => {
+                    let first = self.last() + 1;
+                    let batch: Vec<_> = (first..)
+                        .zip(*lens)
+                        .map(|(zxid, &len)| (zxid, entry(zxid, len, self.generation)))
+                        .collect();
+                    self.appended.extend(batch.iter().cloned());
+                    journal.append(batch)?;
+                }
+                Sync => {
+                    journal.sync()?;
+                    self.acknowledged = self.last();
+                }
+                Roll => {
+                    journal.roll()?;
+                    self.acknowledged = self.last();
+                }
+                Snapshot => self.snapshot(disk, settings)?,
+                Retain => drop(retain(disk, settings, 3)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// As a server does it: only of what is durable.
+    fn snapshot(&self, disk: &SimDisk, settings: &Settings) -> Result<(), JournalError> {
+        let zxid = self.acknowledged;
+        let mut image = |target: &mut dyn Write| {
+            target.write_all(&self.image(zxid))?;
+            target.write_all(&IMAGE_END)
+        };
+        write_snapshot(disk, settings, zxid, None, &mut image).map(drop)
+    }
+}
+
+/// Cuts the power at each operation of `steps` and recovers the images; at most `widths[0]` of
+/// them, and from each of those again with the other widths. Returns how many recovered.
+fn crash(
+    disk: &SimDisk,
+    model: &Model,
+    settings: &Settings,
+    steps: &[Step<'_>],
+    widths: &[usize],
+    seed: u64,
+) -> usize {
+    let [width, deeper @ ..] = widths else {
+        return 0;
+    };
+    let mut recovered = 0;
+    for at in 0.. {
+        let origin = copy(disk);
+        let mut model = model.clone();
+        origin.set_fault(Some(Fault::CrashAt(at)));
+        let result = model.run(&origin, settings, steps);
+        if let Err(error) = &result {
+            assert!(matches!(error, JournalError::Io { .. }), "at {at}: {error}");
+        }
+        let images = origin.images(seed + at as u64, 200);
+        let stride = images.len().div_ceil(*width);
+        for (index, image) in images.iter().enumerate().step_by(stride) {
+            let before = copy(image);
+            if let Err(error) = model.clone().recover(image, settings) {
+                panic!("seed {seed} at {at} image {index}: refused: {error}");
+            }
+            recovered += 1 + crash(&before, &model, settings, steps, deeper, seed + 1);
+        }
+        if result.is_ok() {
+            return recovered;
+        }
+    }
+    unreachable!("the workload ends")
+}
+
+fn copy(disk: &SimDisk) -> SimDisk {
+    disk.images(0, 1).swap_remove(0)
+}
+
+fn crash_new(settings: &Settings, steps: &[Step<'_>], widths: &[usize]) -> usize {
+    crash(
+        &SimDisk::new(),
+        &Model::default(),
+        settings,
+        steps,
+        widths,
+        1,
+    )
+}
+
+const ALL: usize = usize::MAX;
+
+#[test]
+fn batches_survive_when_synced_and_are_a_prefix_when_not() {
+    for preallocate in [0, 4096, 16384] {
+        let settings = Settings {
+            preallocate,
+            ..Settings::new("/data")
+        };
+        let steps = [
+            Append(&[40]),
+            Sync,
+            Append(&[600, 40, 700, 33]),
+            Append(&[1500]),
+            Sync,
+            Append(&[32, 32]),
+            Append(&[470, 80]),
+        ];
+        assert!(crash_new(&settings, &steps, &[ALL]) > 500);
+    }
+}
+
+#[test]
+fn records_may_lie_across_sectors_in_any_way() {
+    for preallocate in [0, 4096] {
+        let settings = Settings {
+            preallocate,
+            ..Settings::new("/data")
+        };
+        for len in 32..560 {
+            let (first, batch) = ([len], [len % 64 + 440, len, 700, 40]);
+            let steps = [Append(&first), Sync, Append(&batch)];
+            let disk = SimDisk::new();
+            let mut model = Model::default();
+            model
+                .run(&disk, &settings, &steps)
+                .expect("no fault is set");
+            for image in disk.images(len as u64, 40) {
+                model
+                    .clone()
+                    .recover(&image, &settings)
+                    .expect("a crash is not damage");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_torn_first_record_is_overwritten() {
+    let settings = Settings {
+        preallocate: 4096,
+        ..Settings::new("/data")
+    };
+    assert!(
+        crash_new(
+            &settings,
+            &[Append(&[2000, 40]), Sync, Append(&[900])],
+            &[20, 40]
+        ) > 500
+    );
+}
+
+#[test]
+fn rolls_snapshots_and_removal_keep_what_a_start_needs() {
+    let settings = Settings {
+        preallocate: 4096,
+        ..Settings::new("/data")
+    };
+    let round = [Append(&[600, 40]), Sync, Roll, Snapshot];
+    let steps: Vec<Step<'_>> = std::iter::repeat_n(round, 4)
+        .flatten()
+        .chain([
+            Retain,
+            Append(&[50]),
+            Sync,
+            Append(&[1200]),
+            Roll,
+            Snapshot,
+            Retain,
+        ])
+        .collect();
+    assert!(crash_new(&settings, &steps, &[ALL]) > 200);
+}
+
+#[test]
+fn crashes_after_crashes() {
+    for preallocate in [0, 4096] {
+        let settings = Settings {
+            preallocate,
+            ..Settings::new("/data")
+        };
+        let steps = [
+            Append(&[40, 900]),
+            Sync,
+            Append(&[700, 600]),
+            Roll,
+            Snapshot,
+            Append(&[1100]),
+            Sync,
+        ];
+        assert!(crash_new(&settings, &steps, &[5, 12]) > 1000);
+    }
+}
+
+#[test]
+fn two_directories() {
+    let settings = Settings {
+        log_dir: "/log".into(),
+        preallocate: 4096,
+        ..Settings::new("/data")
+    };
+    let steps = [
+        Append(&[40, 900]),
+        Sync,
+        Roll,
+        Snapshot,
+        Append(&[1100]),
+        Sync,
+        Retain,
+    ];
+    assert!(crash_new(&settings, &steps, &[ALL]) > 50);
+}
+
+#[test]
+fn a_failed_operation_loses_nothing_acknowledged() {
+    let settings = Settings {
+        preallocate: 4096,
+        ..Settings::new("/data")
+    };
+    let steps = [
+        Append(&[40, 900]),
+        Sync,
+        Append(&[700]),
+        Roll,
+        Snapshot,
+        Append(&[1100]),
+        Sync,
+    ];
+    for at in 0..40 {
+        let disk = SimDisk::new();
+        disk.set_fault(Some(Fault::FailAt(at)));
+        let mut model = Model::default();
+        let result = model.run(&disk, &settings, &steps);
+        for image in disk.images(at as u64, 100) {
+            model.clone().recover(&image, &settings).expect("at {at}");
+        }
+        // The process may also just start again.
+        disk.set_fault(None);
+        model
+            .recover(&disk, &settings)
+            .expect("nothing is wrong any more");
+        if result.is_ok() {
+            return;
+        }
+    }
+    panic!("the workload has fewer operations");
+}
+
+#[test]
+fn a_full_disk_loses_nothing_acknowledged() {
+    let settings = Settings {
+        preallocate: 4096,
+        ..Settings::new("/data")
+    };
+    let steps = [
+        Append(&[40, 900]),
+        Sync,
+        Append(&[3000]),
+        Sync,
+        Roll,
+        Snapshot,
+        Append(&[5000]),
+        Sync,
+    ];
+    for capacity in (0..40_000).step_by(500) {
+        let disk = SimDisk::new();
+        disk.set_fault(Some(Fault::Capacity(capacity)));
+        let mut model = Model::default();
+        let result = model.run(&disk, &settings, &steps);
+        assert!(matches!(result, Ok(()) | Err(JournalError::Io { .. })));
+        disk.set_fault(None);
+        model
+            .run(&disk, &settings, &steps)
+            .expect("there is space again");
+    }
+}
