@@ -124,7 +124,7 @@ fn the_longest_frame_is_accepted_to_the_byte() {
 #[test]
 fn an_announcement_reserves_nothing() {
     let announced = (FRAME_LEN_MAX as i32).to_be_bytes();
-    let held = peak::peak(|| {
+    let (_, held) = peak::peak(|| {
         let mut deframer = deframer(&announced);
         assert_eq!(deframer.next_frame(FRAME_LEN_MAX), Ok(None));
         deframer
@@ -133,7 +133,7 @@ fn an_announcement_reserves_nothing() {
 
     // The buffer at most doubles, and while it does, its old place is held too.
     let mut sent = announced.len();
-    let held = peak::peak(|| {
+    let (_, held) = peak::peak(|| {
         let mut deframer = deframer(&announced);
         for chunk in [1usize, 10, 100, 1000, 10_000] {
             deframer.buffer_mut().put_bytes(0, chunk);
@@ -151,7 +151,7 @@ fn a_payload_shares_the_buffer() {
     let mut stream = BytesMut::new();
     frame::encode(&mut stream, |out| out.put_bytes(7, LEN));
     let mut deframer = deframer(&stream);
-    let held = peak::peak(|| {
+    let (_, held) = peak::peak(|| {
         let payload = deframer.next_frame(FRAME_LEN_MAX).expect("a frame");
         assert_eq!(payload.as_ref().map(|payload| payload.len()), Some(LEN));
         payload

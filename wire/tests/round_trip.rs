@@ -56,7 +56,7 @@ round_trips! {
     get_acl_response get_all_children_number_response get_children2_response get_children_response
     get_data_response get_ephemerals_request get_ephemerals_response id multi_read_request
     multi_read_response multi_request multi_response path_only path_version path_watch
-    path_watcher_type reconfig_request reply_header request_header sasl_token set_acl_request
+    path_watcher_type reconfig_request reply_header sasl_token set_acl_request
     set_acl_txn set_data_request set_data_txn set_watches set_watches2 stat stat_response sync_path
     text txn_digest watcher_event who_am_i_response
 }

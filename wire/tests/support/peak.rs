@@ -40,12 +40,12 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// The most bytes that `call` holds at once, its result included.
-pub(crate) fn peak<T>(call: impl FnOnce() -> T) -> usize {
+/// What `call` returns, and the most bytes that it held at once, the result included.
+pub(crate) fn peak<T>(call: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.get();
-    PEAK.set(before);
+    let outer = PEAK.replace(before);
     let result = call();
-    let peak = PEAK.get() - before;
-    drop(result);
-    peak.unsigned_abs()
+    let peak = PEAK.get();
+    PEAK.set(outer.max(peak));
+    (result, (peak - before).unsigned_abs())
 }

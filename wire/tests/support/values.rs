@@ -22,7 +22,7 @@ use lockkeeper_wire::txn::{
 use lockkeeper_wire::watch::{SetWatches, SetWatches2};
 use lockkeeper_wire::{
     Acl, ByteStr, ConnectRequest, ConnectResponse, ErrorCode, Id, OpCode, ReplyHeader, Request,
-    RequestHeader, Response, SessionId, Stat, Txn, TxnEntry, TxnHeader, WatcherEvent, Xid, Zxid,
+    Response, SessionId, Stat, Txn, TxnEntry, TxnHeader, WatcherEvent, Xid, Zxid,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -94,7 +94,6 @@ record!(connect_response -> ConnectResponse {
     password: buffer(), read_only: any::<Option<bool>>(),
 });
 
-record!(request_header -> RequestHeader { xid: xid(), op: any::<i32>(), });
 record!(create_request -> CreateRequest {
     path: text(), data: buffer(), acl: option::of(acls()), flags: any::<i32>(),
 });
