@@ -1,5 +1,6 @@
-//! Log entries as a 3.8.0 server wrote them, each beside the value it stands for, read and written
-//! back to the same bytes: header, body, and the digest of the tree behind all but plain errors.
+//! Log entries of a 3.8.0 server, each beside the value it stands for, read and written back to the
+//! same bytes: header, body, and the digest of the tree behind all but plain errors. Those that no
+//! such server writes, or that were not at hand, say so and follow the same layout.
 
 #[path = "support/hex.rs"]
 mod hex;
@@ -188,7 +189,7 @@ fn multi_that_failed() {
     );
 }
 
-/// The part of a check carries the version after the one that was checked.
+/// Made up: the part of a check carries the version after the one that was checked.
 #[test]
 fn multi_with_a_check() {
     check_tail(
@@ -208,7 +209,7 @@ fn multi_with_a_check() {
     );
 }
 
-/// Servers before 3.4 ended a create here; it is written back with the field they lacked.
+/// The create above as servers before 3.4 ended it; it is written back with the field they lacked.
 #[test]
 fn create_without_the_parents_count() {
     let old = "0100000ddca50000 00000001 0000000100000002 000001a1f7fb2f50 00000001
@@ -221,7 +222,7 @@ fn create_without_the_parents_count() {
     assert_eq!(entry.to_bytes(), hex(&format!("{old} ffffffff")));
 }
 
-/// A server whose feature is off writes no list: what follows the header is a digest or nothing,
+/// A server may be told to keep no list (`zookeeper.closeSessionTxn.enabled`): what follows the header is a digest or nothing,
 /// even though a digest's version could be taken for a count of two.
 #[test]
 fn close_session_without_a_list() {
@@ -235,7 +236,7 @@ fn close_session_without_a_list() {
     check(&format!("{HEADER} fffffff5"), 32, &plain);
 }
 
-/// As long as a digest, and a list all the same.
+/// Made up: as long as a digest, and a list all the same.
 #[test]
 fn close_session_with_a_list_of_twelve_bytes() {
     let entry = entry(
