@@ -222,8 +222,8 @@ fn create_without_the_parents_count() {
     assert_eq!(entry.to_bytes(), hex(&format!("{old} ffffffff")));
 }
 
-/// A server may be told to keep no list (`zookeeper.closeSessionTxn.enabled`): what follows the header is a digest or nothing,
-/// even though a digest's version could be taken for a count of two.
+/// A server may be told to keep no list (`zookeeper.closeSessionTxn.enabled`): what follows the
+/// header is a digest or nothing, even though a digest's version could be taken for a count of two.
 #[test]
 fn close_session_without_a_list() {
     check_tail(
