@@ -385,7 +385,10 @@ impl Future for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.inbox.push(Input::Ended(self.link.id));
+        let packets = &self.shared.packets;
+        packets.received.fetch_add(self.link.received.load(Ordering::Relaxed), Ordering::Relaxed);
+        packets.sent.fetch_add(self.link.sent.load(Ordering::Relaxed), Ordering::Relaxed);
         self.shared.registry.leave(&self.link);
+        self.shared.inbox.push(Input::Ended(self.link.id));
     }
 }

@@ -5,7 +5,7 @@
 //! The tree is locked for reading while requests are judged and for writing while they are applied;
 //! connections read it in between.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -35,11 +35,20 @@ pub(crate) struct Shared {
     pub(crate) super_digest: Option<String>,
     /// Requests in the replica, of all connections.
     pub(crate) outstanding: Arc<AtomicUsize>,
+    /// Packets of connections that have ended.
+    pub(crate) packets: Packets,
     pub(crate) traffic: Mutex<Traffic>,
     pub(crate) disk_stats: DiskStats,
     pub(crate) clock: Clock,
     /// Set when the server is going down: connections end.
     pub(crate) stopping: AtomicBool,
+}
+
+/// Packets of clients, in both directions.
+#[derive(Debug, Default)]
+pub(crate) struct Packets {
+    pub(crate) received: AtomicU64,
+    pub(crate) sent: AtomicU64,
 }
 
 /// The clocks of this run.
@@ -121,17 +130,18 @@ impl NodeThread {
     }
 
     fn run(mut self, outlet: &mut Outlet) -> Result<(), JournalError> {
+        let shared = self.shared.clone();
         let mut inputs = Vec::new();
         let mut touched = Vec::new();
         loop {
-            let deadline = self.shared.clock.instant(self.replica.next_tick_ms());
-            self.shared.inbox.take(&mut inputs, Some(deadline));
+            let deadline = shared.clock.instant(self.replica.next_tick_ms());
+            shared.inbox.take(&mut inputs, Some(deadline));
             self.notice_stall(deadline);
-            let now = self.shared.clock.now();
+            let now = shared.clock.now();
             let mut durable = None;
             let mut stop = false;
             {
-                let store = read(&self.shared.store);
+                let store = read(&shared.store);
                 for input in inputs.drain(..) {
                     match input {
                         Input::Durable(zxid) => durable = Some(zxid),
@@ -144,7 +154,7 @@ impl NodeThread {
                     self.replica.tick(&store, now, outlet);
                 }
                 if !touched.is_empty() {
-                    let mut watches = lock(&self.shared.watches);
+                    let mut watches = lock(&shared.watches);
                     for connection in touched.drain(..) {
                         self.replica.drain(connection, &store, &mut watches, outlet);
                     }
@@ -155,11 +165,11 @@ impl NodeThread {
                 self.orders.push(Order::Log(unlogged));
             }
             if let Some(durable) = durable {
-                let mut store = write(&self.shared.store);
-                let mut watches = lock(&self.shared.watches);
+                let mut store = write(&shared.store);
+                let mut watches = lock(&shared.watches);
                 self.replica.commit(durable, &mut store, &mut watches, now, outlet);
                 drop((store, watches));
-                *lock(&self.shared.traffic) = self.replica.traffic();
+                *lock(&shared.traffic) = self.replica.traffic();
             }
             outlet.wake();
             if stop {

@@ -109,7 +109,7 @@ impl Store {
             };
             store.add(&path, data.as_deref(), acl, stat)?;
         }
-        store.tree.ensure_config();
+        store.ensure_config();
         Ok(store)
     }
 

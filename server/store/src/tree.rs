@@ -7,13 +7,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use lockkeeper_wire::Zxid;
-use lockkeeper_wire::acl::READ;
 
-use crate::access::{self, AclRef};
+use crate::access::AclRef;
 use crate::digest;
 use crate::names::{self, Names};
 use crate::znode::{Owner, Znode, ZnodeStat};
-use lockkeeper_wire::Acl;
 
 /// The subtree that belongs to the servers.
 pub(crate) const RESERVED: &str = "/zookeeper";
@@ -90,7 +88,7 @@ impl Tree {
         tree
     }
 
-    /// The tree of a new server.
+    /// The tree of a new server, but for the membership.
     pub(crate) fn fresh(seed: u64) -> Self {
         let mut tree = Self::bare(seed);
         for path in [RESERVED, QUOTA] {
@@ -103,27 +101,7 @@ impl Tree {
                 },
             );
         }
-        tree.ensure_config();
         tree
-    }
-
-    /// Adds the membership's znode to a tree that was written without one.
-    pub(crate) fn ensure_config(&mut self) {
-        if self.get(CONFIG).is_none() && self.get(RESERVED).is_some() {
-            let acl = access::compact(&[Acl::new(READ, "world", "anyone")]);
-            let stat = ZnodeStat {
-                aversion: -1,
-                ..ZnodeStat::default()
-            };
-            self.insert(
-                CONFIG,
-                NewZnode {
-                    data: Some(&[]),
-                    acl,
-                    stat,
-                },
-            );
-        }
     }
 
     /// The seed of every znode's children.
