@@ -69,10 +69,6 @@ impl<D: Disk> Snapshot<D> {
         file: &Path,
         name: SnapshotName,
     ) -> Result<Result<Snapshot<D>, io::Error>, JournalError> {
-        // Logs may be removed on the strength of this file: it must not be in the cache only.
-        disk.open(file)
-            .and_then(|mut handle| handle.sync())
-            .map_err(at("sync", file))?;
         match content(disk, file, name.compression).and_then(scan) {
             Ok((image_len, digest)) => Ok(Ok(Snapshot {
                 disk: disk.clone(),

@@ -8,13 +8,13 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 
 use bytes::Bytes;
 use lockkeeper_journal::testing::{Fault, SimDisk};
-use lockkeeper_journal::{Journal, JournalError, Settings, retain, write_snapshot};
+use lockkeeper_journal::{Disk, DiskFile, Journal, JournalError, Settings, retain, write_snapshot};
 
-use common::{IMAGE_END, entry, recover};
+use common::{IMAGE_END, entry};
 
 #[derive(Clone, Copy, Debug)]
 enum Step<'a> {
@@ -60,25 +60,45 @@ impl Model {
         disk: &SimDisk,
         settings: &Settings,
     ) -> Result<Journal<SimDisk>, JournalError> {
-        let (journal, image, records) = recover(disk, settings)?;
-        let base = image.as_ref().map_or(0, |(zxid, _)| *zxid);
-        if let Some((zxid, image)) = image {
-            assert_eq!(image, self.image(zxid), "image at {zxid}");
+        let (journal, mut recovered) = Journal::open(disk.clone(), settings.clone())?;
+        let mut reached = None;
+        // The first snapshot is the one to use, but each one there must do.
+        loop {
+            let snapshot = match recovered.next_snapshot() {
+                Err(JournalError::NoSnapshot { .. }) if reached.is_some() => break,
+                other => other?,
+            };
+            let mut last = 0;
+            if let Some(snapshot) = &snapshot {
+                last = snapshot.zxid();
+                let mut image = Vec::new();
+                snapshot
+                    .image()?
+                    .read_to_end(&mut image)
+                    .expect("it was verified");
+                image.truncate(image.len() - IMAGE_END.len());
+                assert_eq!(image, self.image(last), "image at {last}");
+            }
+            for record in recovered.records() {
+                let record = record?;
+                last += 1;
+                assert_eq!(record.zxid, last);
+                assert_eq!(
+                    self.appended.get(&last),
+                    Some(&record.entry),
+                    "entry of {last}"
+                );
+            }
+            assert_eq!(*reached.get_or_insert(last), last, "from an older snapshot");
+            if snapshot.is_none() {
+                break;
+            }
         }
-        let mut last = base;
-        for record in records {
-            last += 1;
-            assert_eq!(record.zxid, last);
-            assert_eq!(
-                self.appended.get(&last),
-                Some(&record.entry),
-                "entry of {last}"
-            );
-        }
+        let last = reached.unwrap_or(0);
+        let acknowledged = self.acknowledged;
         assert!(
-            last >= self.acknowledged,
-            "{} was acknowledged, {last} recovered",
-            self.acknowledged
+            last >= acknowledged,
+            "{acknowledged} was acknowledged, {last} recovered"
         );
         self.appended.retain(|&zxid, _| zxid <= last);
         self.acknowledged = last;
@@ -292,6 +312,75 @@ fn crashes_after_crashes() {
             Sync,
         ];
         assert!(crash_new(&settings, &steps, &[5, 12]) > 1000);
+    }
+}
+
+/// A killed process leaves the cache as it is; the power may go after the next one has started.
+#[test]
+fn a_killed_server_and_then_a_power_cut() {
+    let settings = Settings {
+        preallocate: 4096,
+        ..Settings::new("/data")
+    };
+    let round = [Append(&[600, 40]), Sync, Append(&[800]), Roll, Snapshot];
+    let steps: Vec<Step<'_>> = std::iter::repeat_n(round, 3).flatten().collect();
+    for at in 0.. {
+        let disk = SimDisk::new();
+        let mut model = Model::default();
+        disk.set_fault(Some(Fault::CrashAt(at)));
+        let done = model.run(&disk, &settings, &steps).is_ok();
+        for then in 0..16 {
+            let disk = disk.fork();
+            let mut model = model.clone();
+            disk.set_fault(Some(Fault::CrashAt(then)));
+            let steps = [Retain, Append(&[700]), Sync, Append(&[40])];
+            let _ = model.run(&disk, &settings, &steps);
+            for image in disk.images(at as u64, 60) {
+                model
+                    .clone()
+                    .recover(&image, &settings)
+                    .expect("a crash is not damage");
+            }
+        }
+        if done {
+            return;
+        }
+    }
+}
+
+/// Apache renames nothing and syncs nothing when it writes a snapshot.
+#[test]
+fn snapshots_left_to_the_cache_are_synced_before_older_files_go() {
+    let settings = Settings {
+        preallocate: 4096,
+        ..Settings::new("/data")
+    };
+    let synced = SimDisk::new();
+    let mut model = Model::default();
+    let round = [Append(&[40]), Sync, Roll, Snapshot];
+    let steps: Vec<Step<'_>> = std::iter::repeat_n(round, 4).flatten().collect();
+    model
+        .run(&synced, &settings, &steps)
+        .expect("no fault is set");
+    for at in 0..20 {
+        let disk = SimDisk::new();
+        for path in synced.files() {
+            let bytes = synced.get(&path).expect("it is listed");
+            if path.ends_with("snapshot.0") || path.to_string_lossy().contains("/log.") {
+                disk.put(path, bytes);
+            } else {
+                let mut file = disk.create(&path).expect("no fault is set");
+                file.write_at(0, &bytes).expect("no fault is set");
+            }
+        }
+        disk.set_fault(Some(Fault::CrashAt(at)));
+        let _ = retain(&disk, &settings, 3);
+        for image in disk.images(at as u64, 200) {
+            model
+                .clone()
+                .recover(&image, &settings)
+                .expect("a crash is not damage");
+        }
     }
 }
 
