@@ -38,7 +38,7 @@ const DIGEST_VERSION: i32 = 2;
 const TAIL_LENS: [usize; 4] = [54, 33, 21, 0];
 /// Bytes at the end of a file that may belong to seals.
 const HELD_LEN: usize = SEAL_LEN + TAIL_LENS[0];
-const BUFFER_LEN: usize = 256 * 1024;
+const BUFFER_LEN: usize = 64 * 1024;
 
 /// The digest section of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

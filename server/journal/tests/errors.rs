@@ -122,6 +122,38 @@ fn a_log_with_records_is_not_overwritten() {
 }
 
 #[test]
+fn a_log_is_cut_only_at_a_transaction_it_holds() {
+    let disk = disk_with_log(&settings(), 3..=5);
+    disk.put(
+        "/data/version-2/snapshot.2",
+        disk.get("/data/version-2/snapshot.0").expect("made"),
+    );
+    let files = disk.files();
+    let mut journal = open(&disk, &settings()).expect("valid");
+    for zxid in [0, 2, 6] {
+        let error = journal.truncate(zxid).expect_err("not in the log");
+        assert!(matches!(error, JournalError::CannotTruncate { .. }));
+        assert_eq!(disk.files(), files);
+    }
+    journal.truncate(4).expect("it is there");
+    assert_eq!(journal.zxid_last(), Some(4));
+    journal
+        .append([(5, entry(5, 40, 9))])
+        .expect("the journal is usable");
+    drop(journal);
+    let (_, _, records) = recover(&disk, &settings()).expect("valid");
+    assert_eq!(zxids(&records), [3, 4, 5]);
+    assert_eq!(records[2].entry, entry(5, 40, 9));
+
+    let disk = disk_with_log(&settings(), 1..=5);
+    let mut journal = open(&disk, &settings()).expect("valid");
+    snapshot(&disk, &settings(), 4, b"four");
+    disk.put("/data/version-2/snapshot.0", b"cut".to_vec());
+    let error = journal.truncate(3).expect_err("nothing to start from");
+    assert!(matches!(error, JournalError::CannotTruncate { .. }));
+}
+
+#[test]
 fn a_failed_write_or_sync_poisons_for_good() {
     // Create, write, sync, sync of the directory, write, sync.
     for at in 0..6 {
