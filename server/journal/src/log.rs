@@ -29,6 +29,8 @@ use crate::truncate;
 
 /// Zeros are written ahead once fewer than this many bytes of them are left.
 const RESERVE_LEN: u64 = 4096;
+/// Bytes of the batch buffer that outlive an unusually large batch.
+const BUFFER_KEPT: usize = 1024 * 1024;
 
 /// The transaction log of one server, open for writing.
 ///
@@ -167,6 +169,7 @@ impl<D: Disk> Journal<D> {
             self.log = Some(self.start_log(zxid_first)?);
         }
         let written = self.write_buffer();
+        self.buffer.shrink_to(BUFFER_KEPT);
         self.poison(written)?;
         self.zxid_last = zxid_last;
         self.due.count(count, len);
