@@ -24,19 +24,22 @@
 //! let settings = Settings::new("/var/lib/lockkeeper");
 //! let (mut journal, mut recovered) = Journal::open(RealDisk, settings.clone())?;
 //! let mut image = |target: &mut dyn Write| target.write_all(b"...");
-//! loop {
+//! let mut last = loop {
 //!     let Some(snapshot) = recovered.next_snapshot()? else {
 //!         write_snapshot(&RealDisk, &settings, 0, None, &mut image)?;
-//!         break;
+//!         break 0;
 //!     };
 //!     // On a fresh store each time.
 //!     if load(&mut snapshot.image()?) {
-//!         break;
+//!         break snapshot.zxid();
 //!     }
-//! }
+//! };
 //! for record in recovered.records() {
-//!     apply(record?);
+//!     let record = record?;
+//!     last = record.zxid;
+//!     apply(record);
 //! }
+//! journal.resume_after(last);
 //!
 //! journal.append([(1, entry)])?;
 //! journal.sync()?;

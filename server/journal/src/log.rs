@@ -23,7 +23,7 @@ use crate::listing::Listing;
 use crate::lock;
 use crate::names;
 use crate::reader::{Header, LogReader, Step};
-use crate::recover::{Opening, Recovered, opening};
+use crate::recover::{self, Opening, Recovered, opening};
 use crate::settings::Settings;
 use crate::truncate;
 
@@ -131,7 +131,8 @@ impl<D: Disk> Journal<D> {
     /// from then on; then any part of the batch may be on disk.
     ///
     /// # Panics
-    /// When a zxid is not above the one before it, or is not the one in its entry.
+    /// When a zxid is neither the successor of the one before it nor in a later epoch, because
+    /// recovery would refuse such a log; or when it is not the one in its entry.
     pub fn append(
         &mut self,
         records: impl IntoIterator<Item = (i64, Bytes)>,
@@ -155,7 +156,8 @@ impl<D: Disk> Journal<D> {
                 format::zxid_of(&entry),
                 "the entry holds its zxid"
             );
-            assert!(zxid_last.is_none_or(|last| last < zxid), "zxids only grow");
+            let follows = zxid_last.is_none_or(|last| recover::follows(last, zxid));
+            assert!(follows, "0x{zxid:x} follows 0x{:x}", zxid_last.unwrap_or(0));
             format::encode(&entry, &mut self.buffer);
             zxid_first.get_or_insert(zxid);
             zxid_last = Some(zxid);
@@ -169,6 +171,7 @@ impl<D: Disk> Journal<D> {
             self.log = Some(self.start_log(zxid_first)?);
         }
         let written = self.write_buffer();
+        self.buffer.clear();
         self.buffer.shrink_to(BUFFER_KEPT);
         self.poison(written)?;
         self.zxid_last = zxid_last;
@@ -234,8 +237,14 @@ impl<D: Disk> Journal<D> {
         Recovered::new(self.disk.clone(), self.settings.clone(), listing)
     }
 
-    /// Zxid appended last by this journal, synced or not; the target of a truncation
-    /// after one, `None` before the first append.
+    /// Says that the next transaction comes after `zxid`: the last one replayed, or that of a
+    /// snapshot received and written since. Until it is said the first append may be any.
+    pub fn resume_after(&mut self, zxid: i64) {
+        self.zxid_last = Some(zxid);
+    }
+
+    /// The transaction that the next one has to follow: appended last, synced or not, or set by
+    /// [`truncate`](Self::truncate) or [`resume_after`](Self::resume_after); `None` before.
     pub fn zxid_last(&self) -> Option<i64> {
         self.zxid_last
     }

@@ -63,8 +63,9 @@ impl Model {
         disk: &SimDisk,
         settings: &Settings,
     ) -> Result<Journal<SimDisk>, JournalError> {
-        let (journal, mut recovered) = Journal::open(disk.clone(), settings.clone())?;
+        let (mut journal, mut recovered) = Journal::open(disk.clone(), settings.clone())?;
         let last = self.load(&mut recovered)?;
+        journal.resume_after(last);
         let acknowledged = self.acknowledged;
         assert!(
             last >= acknowledged,

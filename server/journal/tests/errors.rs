@@ -203,10 +203,37 @@ fn a_failed_snapshot_leaves_the_journal_and_older_snapshots_alone() {
 }
 
 #[test]
-#[should_panic(expected = "zxids only grow")]
+#[should_panic(expected = "0x2 follows 0x2")]
 fn a_zxid_that_does_not_grow_is_a_bug() {
     let mut journal = open(&SimDisk::new(), &settings()).expect("a new directory");
     let _ = journal.append([(2, entry(2, 40, 1)), (2, entry(2, 40, 1))]);
+}
+
+#[test]
+#[should_panic(expected = "0x9 follows 0x7")]
+fn a_gap_inside_an_epoch_is_a_bug() {
+    let mut journal = open(&SimDisk::new(), &settings()).expect("a new directory");
+    journal.resume_after(7);
+    let _ = journal.append([(9, entry(9, 40, 1))]);
+}
+
+#[test]
+fn a_later_epoch_and_a_received_snapshot_may_leave_a_gap() {
+    let disk = disk_with_log(&settings(), []);
+    let mut journal = open(&disk, &settings()).expect("valid");
+    let next = (1 << 32) + 1;
+    journal
+        .append([(1, entry(1, 40, 1)), (next, entry(next, 40, 1))])
+        .expect("a later epoch");
+    snapshot(&disk, &settings(), next + 10, b"received");
+    journal.resume_after(next + 10);
+    journal
+        .append([(next + 11, entry(next + 11, 40, 1))])
+        .expect("it follows the snapshot");
+    drop(journal);
+    let (_, image, records) = recover(&disk, &settings()).expect("valid");
+    assert_eq!(image.map(|(zxid, _)| zxid), Some(next + 10));
+    assert_eq!(zxids(&records), [next + 11]);
 }
 
 #[test]
