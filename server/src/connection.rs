@@ -180,11 +180,15 @@ impl Connection {
     /// Serves the whole frames that have come.
     fn serve(&mut self) -> Result<(), End> {
         let shared = self.shared.clone();
-        self.link.heard_ms.store(shared.clock.mono_ms(), Ordering::Relaxed);
+        self.link
+            .heard_ms
+            .store(shared.clock.mono_ms(), Ordering::Relaxed);
         let mut tree = None;
         let mut replies = Replies::default();
         let outcome = self.serve_frames(&shared, &mut tree, &mut replies);
-        self.link.received.fetch_add(replies.received, Ordering::Relaxed);
+        self.link
+            .received
+            .fetch_add(replies.received, Ordering::Relaxed);
         self.link.sent.fetch_add(replies.sent, Ordering::Relaxed);
         drop(tree);
         if !self.to_replica.is_empty() {
@@ -207,11 +211,13 @@ impl Connection {
                 return Ok(());
             }
             let limit = shared.limits.handshake_len_max;
-            let Some(first) = self.next_frame(limit)? else { return Ok(()) };
+            let Some(first) = self.next_frame(limit)? else {
+                return Ok(());
+            };
             let request = ConnectRequest::from_bytes(&first)
                 .map_err(|_| End::Malformed("the first frame is no connect request"))?;
             self.phase = Phase::Requests;
-            self.to_replica(|link| Input::Connect(link.id, request));
+            self.hand_over(|link| Input::Connect(link.id, request));
         }
         while self.phase == Phase::Requests
             && let Some(body) = self.next_frame(shared.limits.frame_len_max)?
@@ -230,7 +236,7 @@ impl Connection {
     }
 
     /// Hands something to the replica; until it is answered, what follows goes the same way.
-    fn to_replica(&mut self, input: impl FnOnce(&Link) -> Input) {
+    fn hand_over(&mut self, input: impl FnOnce(&Link) -> Input) {
         self.link.outstanding.fetch_add(1, Ordering::AcqRel);
         self.shared.outstanding.fetch_add(1, Ordering::Relaxed);
         self.to_replica.push(input(&self.link));
@@ -262,7 +268,11 @@ impl Connection {
                 // Apache's servers take this number for a request and answer its body; it is one
                 // of their own all the same.
                 let own = op == i32::from(OpCode::CreateSession);
-                let code = if own { ErrorCode::MARSHALLING_ERROR } else { code };
+                let code = if own {
+                    ErrorCode::MARSHALLING_ERROR
+                } else {
+                    code
+                };
                 let close = code == ErrorCode::UNIMPLEMENTED;
                 let zxid = close.then_some(Zxid(-1));
                 self.header(xid, zxid, code, close);
@@ -279,7 +289,12 @@ impl Connection {
                 self.phase = Phase::Ending;
             }
             let connection = self.link.id;
-            self.to_replica(|_| Input::Request { connection, xid, request, identities });
+            self.hand_over(|_| Input::Request {
+                connection,
+                xid,
+                request,
+                identities,
+            });
         }
         Ok(())
     }
@@ -295,7 +310,14 @@ impl Connection {
         };
         let mut watches = needs_watches(request).then(|| lock(&shared.watches));
         let mut unsent = lock(&self.link.unsent);
-        answer(store, watches.as_deref_mut(), who, xid, request, &mut unsent);
+        answer(
+            store,
+            watches.as_deref_mut(),
+            who,
+            xid,
+            request,
+            &mut unsent,
+        );
     }
 
     /// A header for a reply, in its place among the others; with `close`, as the last.
@@ -305,11 +327,21 @@ impl Connection {
         }
         if self.link.outstanding.load(Ordering::Acquire) == 0 {
             let zxid = zxid.unwrap_or_else(|| read(&self.shared.store).last_zxid());
-            let header = ReplyHeader { xid, zxid, err: code };
+            let header = ReplyHeader {
+                xid,
+                zxid,
+                err: code,
+            };
             reply::encode_frame(header, &Response::Empty, &mut lock(&self.link.unsent));
         } else {
             let connection = self.link.id;
-            self.to_replica(|_| Input::Header { connection, xid, zxid, code, close });
+            self.hand_over(|_| Input::Header {
+                connection,
+                xid,
+                zxid,
+                code,
+                close,
+            });
         }
     }
 
@@ -319,8 +351,12 @@ impl Connection {
             let mut identities = lock(&self.link.identities);
             let credential = packet.auth.as_deref();
             let super_digest = self.shared.super_digest.as_deref();
-            let added =
-                authenticate(&identities, packet.scheme.as_deref(), credential, super_digest);
+            let added = authenticate(
+                &identities,
+                packet.scheme.as_deref(),
+                credential,
+                super_digest,
+            );
             added.map(|added| *identities = added)
         };
         match added {
@@ -336,7 +372,11 @@ impl Connection {
     /// A server without SASL answers that the exchange is done, so that clients with a leftover
     /// configuration go on without it.
     fn serve_sasl(&mut self, xid: Xid) -> Result<(), End> {
-        let header = ReplyHeader { xid, zxid: Zxid::ZERO, err: ErrorCode::OK };
+        let header = ReplyHeader {
+            xid,
+            zxid: Zxid::ZERO,
+            err: ErrorCode::OK,
+        };
         let body = Response::Sasl(lockkeeper_wire::request::SaslToken { token: None });
         reply::encode_frame(header, &body, &mut lock(&self.link.unsent));
         Ok(())
@@ -386,8 +426,13 @@ impl Future for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let packets = &self.shared.packets;
-        packets.received.fetch_add(self.link.received.load(Ordering::Relaxed), Ordering::Relaxed);
-        packets.sent.fetch_add(self.link.sent.load(Ordering::Relaxed), Ordering::Relaxed);
+        packets.received.fetch_add(
+            self.link.received.load(Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
+        packets
+            .sent
+            .fetch_add(self.link.sent.load(Ordering::Relaxed), Ordering::Relaxed);
         self.shared.registry.leave(&self.link);
         self.shared.inbox.push(Input::Ended(self.link.id));
     }

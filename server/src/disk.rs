@@ -53,12 +53,17 @@ pub(crate) struct DiskThread<D: Disk> {
 
 impl<D: Disk> DiskThread<D> {
     pub(crate) fn spawn(self) -> std::io::Result<JoinHandle<()>> {
-        std::thread::Builder::new().name("lk-disk".into()).spawn(move || self.run())
+        std::thread::Builder::new()
+            .name("lk-disk".into())
+            .spawn(move || self.run())
     }
 
     fn run(mut self) {
         let mut batch = Vec::new();
-        let mut snapshot = Snapshotter { busy: Arc::default(), thread: None };
+        let mut snapshot = Snapshotter {
+            busy: Arc::default(),
+            thread: None,
+        };
         loop {
             self.orders.take(&mut batch, None);
             let mut records = Vec::new();
@@ -94,7 +99,8 @@ impl<D: Disk> DiskThread<D> {
 
     fn log(&mut self, records: Vec<(Zxid, Bytes)>) -> Result<(), JournalError> {
         let count = records.len();
-        self.journal.append(records.into_iter().map(|(zxid, entry)| (zxid.0, entry)))?;
+        self.journal
+            .append(records.into_iter().map(|(zxid, entry)| (zxid.0, entry)))?;
         let started = Instant::now();
         self.journal.sync()?;
         let took = started.elapsed();
@@ -118,17 +124,23 @@ impl<D: Disk> DiskThread<D> {
             return Ok(());
         }
         let (disk, settings) = (self.disk.clone(), self.settings.clone());
-        let (shared, busy, kept) = (self.shared.clone(), snapshot.busy.clone(), self.snapshots_kept);
-        let spawned = std::thread::Builder::new().name("lk-snapshot".into()).spawn(move || {
-            let frozen = write(&shared.store).freeze();
-            match snapshot_of(&disk, &settings, &frozen, kept) {
-                Ok(()) => {
-                    shared.disk_stats.snapshots.fetch_add(1, Ordering::Relaxed);
+        let (shared, busy, kept) = (
+            self.shared.clone(),
+            snapshot.busy.clone(),
+            self.snapshots_kept,
+        );
+        let spawned = std::thread::Builder::new()
+            .name("lk-snapshot".into())
+            .spawn(move || {
+                let frozen = write(&shared.store).freeze();
+                match snapshot_of(&disk, &settings, &frozen, kept) {
+                    Ok(()) => {
+                        shared.disk_stats.snapshots.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Err(error) => tracing::error!(%error, "snapshot could not be written"),
                 }
-                Err(error) => tracing::error!(%error, "snapshot could not be written"),
-            }
-            busy.store(false, Ordering::Release);
-        });
+                busy.store(false, Ordering::Release);
+            });
         match spawned {
             Ok(thread) => snapshot.thread = Some(thread),
             Err(error) => {
@@ -159,7 +171,9 @@ pub(crate) fn snapshot_of<D: Disk>(
         version: DIGEST_VERSION,
         value: frozen.digest(),
     });
-    write_snapshot(disk, settings, zxid.0, digest, &mut |out| frozen.write_image(out))?;
+    write_snapshot(disk, settings, zxid.0, digest, &mut |out| {
+        frozen.write_image(out)
+    })?;
     let took_ms = started.elapsed().as_millis() as u64;
     tracing::info!(%zxid, took_ms, "snapshot written");
     if let Some(kept) = kept {

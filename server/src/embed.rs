@@ -24,7 +24,10 @@ pub fn embed() -> Builder {
     config.words = crate::words::Whitelist::parse("*");
     // Everybody is at the same address here, tests with a thousand clients included.
     config.limits.connections_per_address_max = None;
-    Builder { data_dir: None, config }
+    Builder {
+        data_dir: None,
+        config,
+    }
 }
 
 impl Builder {
@@ -66,7 +69,11 @@ impl Builder {
             None => {
                 let dir = TempDir::with_prefix("lockkeeper-").map_err(|source| {
                     let path = std::env::temp_dir();
-                    StartError::DataDirectory { setting: "TMPDIR", path, source }
+                    StartError::DataDirectory {
+                        setting: "TMPDIR",
+                        path,
+                        source,
+                    }
                 })?;
                 self.config.data_dir = dir.path().to_owned();
                 Some(dir)
@@ -74,7 +81,11 @@ impl Builder {
         };
         self.config.data_log_dir = self.config.data_dir.clone();
         let server = Server::start(&self.config)?;
-        Ok(Embedded { server, data_dir: self.config.data_dir, _temporary: temporary })
+        Ok(Embedded {
+            server,
+            data_dir: self.config.data_dir,
+            _temporary: temporary,
+        })
     }
 }
 

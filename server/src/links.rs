@@ -87,6 +87,8 @@ impl Link {
 pub(crate) struct Registry {
     inner: Mutex<Registered>,
     next_id: AtomicU64,
+    /// Told when the last connection has left.
+    pub(crate) emptied: tokio::sync::Notify,
 }
 
 #[derive(Debug, Default)]
@@ -139,6 +141,9 @@ impl Registry {
                 inner.by_address.remove(&address);
             }
         }
+        if inner.links.is_empty() {
+            self.emptied.notify_waiters();
+        }
     }
 
     /// All connections, in no order.
@@ -162,7 +167,10 @@ pub(crate) struct Outlet {
 
 impl Outlet {
     pub(crate) fn new(outstanding: Arc<AtomicUsize>) -> Self {
-        Self { outstanding, ..Self::default() }
+        Self {
+            outstanding,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn add(&mut self, link: Arc<Link>) {
@@ -231,7 +239,9 @@ impl Clients for Outlet {
     }
 
     fn heard_ms(&self, connection: ConnectionId) -> Option<u64> {
-        self.links.get(&connection).map(|link| link.heard_ms.load(Ordering::Relaxed))
+        self.links
+            .get(&connection)
+            .map(|link| link.heard_ms.load(Ordering::Relaxed))
     }
 
     fn opened(&mut self, connection: ConnectionId, session: SessionId, timeout_ms: i32) {

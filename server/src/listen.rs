@@ -22,6 +22,9 @@ use crate::status;
 /// A pause before accepting again when the process has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a connection may take to accept its last bytes when the server stops.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 type Handed = (std::net::TcpStream, Arc<Link>);
 
 /// Starts the threads; they end when the server stops.
@@ -42,10 +45,13 @@ pub(crate) fn spawn(
     let mut listeners = Some((listeners, senders));
     let mut handles = Vec::new();
     for (index, mut receiver) in receivers.into_iter().enumerate() {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()?;
         let (shared, status, stop) = (shared.clone(), status.clone(), stop.clone());
         let accepting = listeners.take();
+        let last_words = shared.clone();
         let run = move || {
             let local = LocalSet::new();
             let spawn_shared = shared.clone();
@@ -71,14 +77,20 @@ pub(crate) fn spawn(
                 }
             }
             runtime.block_on(local.run_until(stop.notified()));
-            // Connections notice that the server stops and send what they still have.
-            let farewell = tokio::time::timeout(Duration::from_secs(1), local);
-            let _ = runtime.block_on(async { farewell.await });
+            runtime.block_on(local.run_until(farewell(&last_words)));
         };
         let name = format!("lk-io-{index}");
         handles.push(std::thread::Builder::new().name(name).spawn(run)?);
     }
     Ok(handles)
+}
+
+/// Lets the connections notice that the server stops and send what they still have.
+async fn farewell(shared: &Shared) {
+    let emptied = shared.registry.emptied.notified();
+    if shared.registry.len() > 0 {
+        let _ = tokio::time::timeout(FAREWELL, emptied).await;
+    }
 }
 
 async fn accept(
@@ -115,7 +127,15 @@ fn admit(stream: TcpStream, peer: SocketAddr, shared: &Shared) -> Option<Handed>
         peer.ip(),
         limits.connections_max,
         limits.connections_per_address_max,
-        |id| Link::new(id, peer, limits.unsent_len_max, shared.clock.mono_ms(), wall_ms()),
+        |id| {
+            Link::new(
+                id,
+                peer,
+                limits.unsent_len_max,
+                shared.clock.mono_ms(),
+                wall_ms(),
+            )
+        },
     );
     let link = match link {
         Ok(link) => link,

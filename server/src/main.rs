@@ -7,7 +7,10 @@ use lockkeeper_server::words::VERSION;
 use lockkeeper_server::{Config, Server, StartError};
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
     let config = match Invocation::parse(std::env::args_os().skip(1)) {
         Ok(Invocation::Help) => {
             print!("{USAGE}");
@@ -21,7 +24,10 @@ fn main() -> ExitCode {
         Ok(Invocation::ServeFile(path)) => Config::load(&path),
         Err(error) => Err(error),
     };
-    match config.map_err(StartError::from).and_then(|config| run(&config)) {
+    match config
+        .map_err(StartError::from)
+        .and_then(|config| run(&config))
+    {
         Ok(code) => code,
         Err(error) => {
             eprintln!("lockkeeper-server: {}", with_causes(&error));
@@ -40,11 +46,13 @@ fn run(config: &Config) -> Result<ExitCode, StartError> {
     let signals = signals.map_err(|source| StartError::Threads { source })?;
     let mut server = Server::start(config)?;
     let stopper = server.stopper();
-    let listener = std::thread::Builder::new().name("lk-signals".into()).spawn(move || {
-        let name = runtime.block_on(signals.next());
-        tracing::info!(signal = name, "stopping");
-        stopper.stop();
-    });
+    let listener = std::thread::Builder::new()
+        .name("lk-signals".into())
+        .spawn(move || {
+            let name = runtime.block_on(signals.next());
+            tracing::info!(signal = name, "stopping");
+            stopper.stop();
+        });
     listener.map_err(|source| StartError::Threads { source })?;
     match server.wait() {
         Ok(()) => {

@@ -59,7 +59,9 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 
     pub(crate) fn mono_ms(&self) -> u64 {
@@ -67,7 +69,10 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now { mono_ms: self.mono_ms(), wall_ms: wall_ms() }
+        Now {
+            mono_ms: self.mono_ms(),
+            wall_ms: wall_ms(),
+        }
     }
 
     fn instant(&self, mono_ms: u64) -> Instant {
@@ -79,7 +84,9 @@ impl Clock {
 
 /// Ms since 1970; 0 on a machine whose clock stands before that.
 pub(crate) fn wall_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
 }
 
 /// What the replica's thread is told.
@@ -90,7 +97,12 @@ pub(crate) enum Input {
     /// Its first frame.
     Connect(ConnectionId, ConnectRequest),
     /// A request that needs a transaction or stands behind one.
-    Request { connection: ConnectionId, xid: Xid, request: Request, identities: Identities },
+    Request {
+        connection: ConnectionId,
+        xid: Xid,
+        request: Request,
+        identities: Identities,
+    },
     /// A request answered by a header alone.
     Header {
         connection: ConnectionId,
@@ -118,15 +130,17 @@ pub(crate) struct NodeThread {
 
 impl NodeThread {
     pub(crate) fn spawn(self) -> std::io::Result<JoinHandle<Result<(), JournalError>>> {
-        std::thread::Builder::new().name("lk-replica".into()).spawn(move || {
-            let (shared, orders) = (self.shared.clone(), self.orders.clone());
-            let mut outlet = Outlet::new(shared.outstanding.clone());
-            let outcome = self.run(&mut outlet);
-            shared.stopping.store(true, Ordering::Release);
-            orders.push(Order::Stop);
-            outlet.close_all();
-            outcome
-        })
+        std::thread::Builder::new()
+            .name("lk-replica".into())
+            .spawn(move || {
+                let (shared, orders) = (self.shared.clone(), self.orders.clone());
+                let mut outlet = Outlet::new(shared.outstanding.clone());
+                let outcome = self.run(&mut outlet);
+                shared.stopping.store(true, Ordering::Release);
+                orders.push(Order::Stop);
+                outlet.close_all();
+                outcome
+            })
     }
 
     fn run(mut self, outlet: &mut Outlet) -> Result<(), JournalError> {
@@ -167,7 +181,8 @@ impl NodeThread {
             if let Some(durable) = durable {
                 let mut store = write(&shared.store);
                 let mut watches = lock(&shared.watches);
-                self.replica.commit(durable, &mut store, &mut watches, now, outlet);
+                self.replica
+                    .commit(durable, &mut store, &mut watches, now, outlet);
                 drop((store, watches));
                 *lock(&shared.traffic) = self.replica.traffic();
             }
@@ -183,7 +198,10 @@ impl NodeThread {
         let late = Instant::now().saturating_duration_since(deadline);
         if late >= STALL {
             let late_ms = late.as_millis() as u64;
-            tracing::warn!(late_ms, "this process stood still; sessions get that time back");
+            tracing::warn!(
+                late_ms,
+                "this process stood still; sessions get that time back"
+            );
             self.replica.stalled(late_ms);
         }
     }
@@ -199,18 +217,33 @@ impl NodeThread {
         match input {
             Input::Accepted(link) => outlet.add(link),
             Input::Connect(connection, request) => {
-                self.replica.connect(store, connection, &request, now, outlet);
+                self.replica
+                    .connect(store, connection, &request, now, outlet);
             }
-            Input::Request { connection, xid, request, identities } => {
-                self.replica.submit(store, connection, xid, request, identities, now);
+            Input::Request {
+                connection,
+                xid,
+                request,
+                identities,
+            } => {
+                self.replica
+                    .submit(store, connection, xid, request, identities, now);
                 touched.push(connection);
             }
-            Input::Header { connection, xid, zxid, code, close } => {
-                self.replica.submit_header(connection, xid, zxid, code, close);
+            Input::Header {
+                connection,
+                xid,
+                zxid,
+                code,
+                close,
+            } => {
+                self.replica
+                    .submit_header(connection, xid, zxid, code, close);
                 touched.push(connection);
             }
             Input::Ended(connection) => {
-                self.replica.disconnect(connection, &mut lock(&self.shared.watches));
+                self.replica
+                    .disconnect(connection, &mut lock(&self.shared.watches));
                 outlet.remove(connection);
             }
             Input::Durable(_) | Input::DiskFailed(_) | Input::Stop => {}

@@ -52,8 +52,10 @@ impl Server {
             tracing::warn!("{warning}");
         }
         let listeners = bind_all(config)?;
-        let addresses: Vec<SocketAddr> =
-            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let addresses: Vec<SocketAddr> = listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect();
         let files = files(config);
         let disk = RealDisk;
         let (journal, store) = recover(&disk, &files, seed())?;
@@ -73,9 +75,11 @@ impl Server {
             registry: Registry::default(),
             limits: limits(config),
             skip_acl: config.access.acl_skip,
-            super_digest: config.access.super_digest.as_ref().map(|digest| {
-                String::from_utf8_lossy(digest.expose()).into_owned()
-            }),
+            super_digest: config
+                .access
+                .super_digest
+                .as_ref()
+                .map(|digest| String::from_utf8_lossy(digest.expose()).into_owned()),
             outstanding: Arc::new(AtomicUsize::new(0)),
             packets: Packets::default(),
             traffic: Mutex::default(),
@@ -95,17 +99,28 @@ impl Server {
             snapshots_kept: config.purge.map(|purge| purge.snapshots_kept as usize),
         };
         let disk = disk.spawn().map_err(threads)?;
-        let node = NodeThread { replica, shared: shared.clone(), orders };
+        let node = NodeThread {
+            replica,
+            shared: shared.clone(),
+            orders,
+        };
         let node = node.spawn().map_err(threads)?;
         let port = addresses.first().map_or(0, SocketAddr::port);
         let status = Arc::new(Source::new(shared.clone(), config, port));
         let stop = Arc::new(tokio::sync::Notify::new());
-        let io = listen::spawn(listeners, io_threads(), &shared, &status, &stop)
-            .map_err(threads)?;
+        let io =
+            listen::spawn(listeners, io_threads(), &shared, &status, &stop).map_err(threads)?;
         for address in &addresses {
             tracing::info!(%address, "serving clients");
         }
-        Ok(Self { addresses, shared, stop, node: Some(node), disk: Some(disk), io })
+        Ok(Self {
+            addresses,
+            shared,
+            stop,
+            node: Some(node),
+            disk: Some(disk),
+            io,
+        })
     }
 
     /// The addresses where clients connect, with the ports the system has given.
@@ -129,7 +144,9 @@ impl Server {
 
     /// A handle that stops the server from another thread.
     pub fn stopper(&self) -> Stopper {
-        Stopper { shared: self.shared.clone() }
+        Stopper {
+            shared: self.shared.clone(),
+        }
     }
 
     /// Stops the server: what clients have been told is on disk, connections end.
@@ -204,6 +221,7 @@ fn limits(config: &Config) -> Limits {
         connections_per_address_max: bound(config.limits.connections_per_address_max),
         connections_max: bound(config.limits.connections_max),
         frame_len_max: config.limits.frame_len_max,
+        handshake_len_max: config.limits.handshake_len_max,
         handshake_ms_max: config.limits.handshake_timeout_ms.into(),
         outstanding_max: config.limits.outstanding_max as usize,
         watches_per_connection_max: config
@@ -236,21 +254,19 @@ fn settings(config: &Config) -> Settings {
 
 /// Loads the newest snapshot that can be read, replays the log on it, and leaves a directory from
 /// which the next start can do the same.
-fn recover<D: Disk>(
-    disk: &D,
-    files: &Files,
-    seed: u64,
-) -> Result<(Journal<D>, Store), StartError> {
-    let (journal, mut recovered) = Journal::open(disk.clone(), files.clone())?;
+fn recover<D: Disk>(disk: &D, files: &Files, seed: u64) -> Result<(Journal<D>, Store), StartError> {
+    let (mut journal, mut recovered) = Journal::open(disk.clone(), files.clone())?;
     let loaded = load(&mut recovered, seed)?;
     let fresh = loaded.is_none();
     let mut store = loaded.unwrap_or_else(|| Store::new(seed));
     let mut replayed = 0u64;
     for record in recovered.records() {
         let record = record?;
-        let entry = TxnEntry::from_bytes(&record.entry).map_err(|source| {
-            StartError::Transaction { zxid: Zxid(record.zxid), source }
-        })?;
+        let entry =
+            TxnEntry::from_bytes(&record.entry).map_err(|source| StartError::Transaction {
+                zxid: Zxid(record.zxid),
+                source,
+            })?;
         let applied = store.apply(&entry);
         if applied.misfit {
             // Replay onto a snapshot that was written while transactions went on.
@@ -258,6 +274,7 @@ fn recover<D: Disk>(
         }
         replayed += 1;
     }
+    journal.resume_after(store.last_zxid().0);
     store.end_sessionless();
     if fresh || replayed > 0 {
         // Logs without any snapshot are refused at the next start, by Apache's server too.
@@ -282,8 +299,10 @@ fn load<D: Disk>(recovered: &mut Recovered<D>, seed: u64) -> Result<Option<Store
 
 fn bind_all(config: &Config) -> Result<Vec<TcpListener>, StartError> {
     let bound = config.listen.iter().map(|listen| {
-        bind(listen, config.listen_backlog)
-            .map_err(|source| StartError::Listen { listen: listen.clone(), source })
+        bind(listen, config.listen_backlog).map_err(|source| StartError::Listen {
+            listen: listen.clone(),
+            source,
+        })
     });
     bound.collect()
 }
@@ -300,13 +319,13 @@ fn bind(listen: &Listen, backlog: Option<u32>) -> io::Result<TcpListener> {
     Err(failure)
 }
 
-fn bind_address(
-    address: SocketAddr,
-    any: bool,
-    backlog: Option<u32>,
-) -> io::Result<TcpListener> {
+fn bind_address(address: SocketAddr, any: bool, backlog: Option<u32>) -> io::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if any && address.is_ipv6() {
         socket.set_only_v6(false)?;
     }

@@ -72,6 +72,8 @@ impl Source {
             let store = read(&self.shared.store);
             (store.last_zxid(), store.counts())
         };
+        // A statement of its own, so that the lock is given back before the metrics take it again.
+        let watch_count = lock(&self.shared.watches).len() as u64;
         let links = self.shared.registry.all();
         let sum = |count: fn(&Link) -> u64| links.iter().map(|link| count(link)).sum::<u64>();
         let packets = &self.shared.packets;
@@ -85,7 +87,7 @@ impl Source {
             zxid,
             znode_count: counts.znodes as u64,
             ephemerals_count: counts.ephemerals as u64,
-            watch_count: lock(&self.shared.watches).len() as u64,
+            watch_count,
             approximate_data_size: counts.data_bytes,
             sessions_global: counts.sessions as u64,
             sessions_local: 0,
@@ -118,7 +120,11 @@ impl Source {
             (Instant::now(), data, log)
         });
         *sizes = Some((at, data, log));
-        Settings { data_dir_bytes: data, data_log_dir_bytes: log, ..self.settings.clone() }
+        Settings {
+            data_dir_bytes: data,
+            data_log_dir_bytes: log,
+            ..self.settings.clone()
+        }
     }
 
     fn metrics(&self, traffic: &Traffic) -> Vec<(String, Value)> {
@@ -132,7 +138,10 @@ impl Source {
         let sync_us = disk.sync_us_sum.load(Ordering::Relaxed);
         put("cnt_fsynctime", disk.syncs.load(Ordering::Relaxed));
         put("sum_fsynctime", sync_us / 1000);
-        put("max_fsynctime", disk.sync_us_max.load(Ordering::Relaxed) / 1000);
+        put(
+            "max_fsynctime",
+            disk.sync_us_max.load(Ordering::Relaxed) / 1000,
+        );
         put("cnt_updatelatency", traffic.writes);
         put("sum_updatelatency", traffic.write_ms_sum);
         put("max_updatelatency", traffic.write_ms_max);
@@ -184,7 +193,12 @@ fn connection(link: &Link) -> Connection {
 }
 
 fn environment() -> Environment {
-    let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let text = |path: &str| {
+        std::fs::read_to_string(path)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
     Environment {
         host_name: text("/proc/sys/kernel/hostname"),
         user_name: std::env::var("USER").unwrap_or_default(),
@@ -194,14 +208,19 @@ fn environment() -> Environment {
 
 fn directory_size(dir: &Path) -> u64 {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum()
 }
 
 /// Open descriptors and their limit, where the system tells.
 fn descriptors() -> Option<(u64, u64)> {
     let open = std::fs::read_dir("/proc/self/fd").ok()?.count() as u64;
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))?;
     let max = line.split_whitespace().nth(3)?.parse().ok()?;
     Some((open, max))
 }

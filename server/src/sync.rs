@@ -3,7 +3,9 @@
 //! The server binary aborts on a panic. Inside another program a panicking thread must not turn
 //! every later lock into a second panic; it is reported by the thread's own end.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use std::time::{Duration, Instant};
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -33,8 +35,14 @@ struct State<T> {
 
 impl<T> Default for Inbox<T> {
     fn default() -> Self {
-        let state = State { messages: Vec::new(), waiting: false };
-        Self { state: Mutex::new(state), filled: Condvar::new() }
+        let state = State {
+            messages: Vec::new(),
+            waiting: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            filled: Condvar::new(),
+        }
     }
 }
 
@@ -68,7 +76,10 @@ impl<T> Inbox<T> {
                         .unwrap_or_else(PoisonError::into_inner)
                         .0
                 }
-                None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .filled
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
             };
         }
         state.waiting = false;

@@ -141,7 +141,11 @@ fn reply(
             if body.ops.iter().any(|op| matches!(op, ReadOp::Foreign(_))) =>
         {
             frame::encode(out, |out| {
-                ReplyHeader { err: ErrorCode::MARSHALLING_ERROR, ..header }.encode(out);
+                ReplyHeader {
+                    err: ErrorCode::MARSHALLING_ERROR,
+                    ..header
+                }
+                .encode(out);
                 MultiReadResponse::default().encode(out);
             });
         }

@@ -88,7 +88,12 @@ pub(crate) enum Waiting {
     },
     /// A request answered by a header alone, in its place; with `close`, as the last. Without a
     /// zxid it takes the last one applied by then.
-    Header { xid: Xid, zxid: Option<Zxid>, code: ErrorCode, close: bool },
+    Header {
+        xid: Xid,
+        zxid: Option<Zxid>,
+        code: ErrorCode,
+        close: bool,
+    },
 }
 
 impl Connection {

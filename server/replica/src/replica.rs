@@ -250,7 +250,12 @@ impl Replica {
         close: bool,
     ) {
         if let Some(entry) = self.connections.get_mut(&connection) {
-            entry.waiting.push_back(Waiting::Header { xid, zxid, code, close });
+            entry.waiting.push_back(Waiting::Header {
+                xid,
+                zxid,
+                code,
+                close,
+            });
         }
     }
 
@@ -298,7 +303,12 @@ impl Replica {
                         answer(store, watches, who, xid, &request, out);
                     });
                 }
-                Some(Waiting::Header { xid, zxid, code, close }) => {
+                Some(Waiting::Header {
+                    xid,
+                    zxid,
+                    code,
+                    close,
+                }) => {
                     let zxid = zxid.unwrap_or(store.last_zxid());
                     let header = ReplyHeader {
                         xid,

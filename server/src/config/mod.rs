@@ -82,6 +82,8 @@ pub struct Limits {
     pub outstanding_max: u32,
     /// Watches of one session.
     pub watches_per_session_max: Option<u32>,
+    /// Bytes of a connection's first frame, which asks for its session.
+    pub handshake_len_max: usize,
     /// How long a connection may take to ask for its session.
     pub handshake_timeout_ms: u32,
 }
@@ -225,6 +227,7 @@ impl Limits {
         frame_len_max: FRAME_LEN_MAX_DEFAULT,
         outstanding_max: 1000,
         watches_per_session_max: Some(100_000),
+        handshake_len_max: 8 << 10,
         handshake_timeout_ms: 10_000,
     };
 
@@ -232,6 +235,7 @@ impl Limits {
     pub const APACHE: Self = Self {
         connections_max: None,
         watches_per_session_max: None,
+        handshake_len_max: FRAME_LEN_MAX_DEFAULT,
         ..Self::SAFE
     };
 }

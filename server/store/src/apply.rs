@@ -11,7 +11,8 @@ use lockkeeper_wire::multi::{MultiResponse, MultiResult};
 use lockkeeper_wire::reply::{Create2Response, CreateResponse, StatResponse};
 use lockkeeper_wire::txn::{DIGEST_VERSION, PARENT_CVERSION_UNKNOWN};
 use lockkeeper_wire::{
-    Acl, ByteStr, ErrorCode, EventType, OpCode, Response, SessionId, Stat, Txn, TxnEntry, TxnHeader, Zxid,
+    Acl, ByteStr, ErrorCode, EventType, OpCode, Response, SessionId, Stat, Txn, TxnEntry,
+    TxnHeader, Zxid,
 };
 
 use crate::access::AclRef;
@@ -73,12 +74,25 @@ impl Store {
     /// Deletes ephemerals whose session is unknown: a log may end between the two. They take no
     /// transaction; every server does the same before it serves.
     pub fn end_sessionless(&mut self) {
-        let unknown = self.ephemerals.keys().filter(|id| !self.sessions.contains_key(id));
+        let unknown = self
+            .ephemerals
+            .keys()
+            .filter(|id| !self.sessions.contains_key(id));
         for client_id in unknown.copied().collect::<Vec<_>>() {
             let (zxid, op) = (self.last_zxid, OpCode::CloseSession.into());
-            let header = TxnHeader { client_id, cxid: 0, zxid, time_ms: 0, op };
-            let mut apply =
-                Apply { store: self, header: &header, changes: Vec::new(), misfit: false };
+            let header = TxnHeader {
+                client_id,
+                cxid: 0,
+                zxid,
+                time_ms: 0,
+                op,
+            };
+            let mut apply = Apply {
+                store: self,
+                header: &header,
+                changes: Vec::new(),
+                misfit: false,
+            };
             apply.close_session(None);
         }
     }

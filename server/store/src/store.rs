@@ -40,8 +40,18 @@ impl Store {
     pub(crate) fn ensure_config(&mut self) {
         if self.tree.get(CONFIG).is_none() && self.tree.get(RESERVED).is_some() {
             let acl = self.intern(&Acl::read_only());
-            let stat = ZnodeStat { aversion: -1, ..ZnodeStat::default() };
-            self.tree.insert(CONFIG, NewZnode { data: Some(&[]), acl, stat });
+            let stat = ZnodeStat {
+                aversion: -1,
+                ..ZnodeStat::default()
+            };
+            self.tree.insert(
+                CONFIG,
+                NewZnode {
+                    data: Some(&[]),
+                    acl,
+                    stat,
+                },
+            );
         }
     }
 
