@@ -7,13 +7,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use lockkeeper_wire::Zxid;
-use lockkeeper_wire::acl::READ;
 
-use crate::access::{self, AclRef};
+use crate::access::AclRef;
 use crate::digest;
 use crate::names::{self, Names};
 use crate::znode::{Owner, Znode, ZnodeStat};
-use lockkeeper_wire::Acl;
 
 /// The subtree that belongs to the servers.
 pub(crate) const RESERVED: &str = "/zookeeper";
@@ -90,7 +88,7 @@ impl Tree {
         tree
     }
 
-    /// The tree of a new server.
+    /// The tree of a new server, but for the membership's znode.
     pub(crate) fn fresh(seed: u64) -> Self {
         let mut tree = Self::bare(seed);
         for path in [RESERVED, QUOTA] {
@@ -103,27 +101,7 @@ impl Tree {
                 },
             );
         }
-        tree.ensure_config();
         tree
-    }
-
-    /// Adds the membership's znode to a tree that was written without one.
-    pub(crate) fn ensure_config(&mut self) {
-        if self.get(CONFIG).is_none() && self.get(RESERVED).is_some() {
-            let acl = access::compact(&[Acl::new(READ, "world", "anyone")]);
-            let stat = ZnodeStat {
-                aversion: -1,
-                ..ZnodeStat::default()
-            };
-            self.insert(
-                CONFIG,
-                NewZnode {
-                    data: Some(&[]),
-                    acl,
-                    stat,
-                },
-            );
-        }
     }
 
     /// The seed of every znode's children.
@@ -210,6 +188,7 @@ impl Tree {
         Walk {
             root: Some(&self.root),
             below: Vec::new(),
+            path: String::new(),
         }
     }
 
@@ -227,28 +206,33 @@ impl Tree {
 
 pub(crate) struct Walk<'a> {
     root: Option<&'a Znode>,
-    /// Paths of parents and what is left of their children.
-    below: Vec<(Rc<str>, names::Iter<'a, Znode>)>,
+    /// What is left of the children of each znode on the way, and the length of its path.
+    below: Vec<(usize, names::Iter<'a, Znode>)>,
+    /// The path of the last one: one buffer, since the paths of a deep tree together are long.
+    path: String,
 }
 
 impl<'a> Iterator for Walk<'a> {
     type Item = (Rc<str>, &'a Znode);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (path, znode): (Rc<str>, _) = match self.root.take() {
-            Some(root) => ("".into(), root),
+        let znode = match self.root.take() {
+            Some(root) => root,
             None => loop {
-                let (parent, children) = self.below.last_mut()?;
-                match children.next() {
-                    Some(child) => break (format!("{parent}/{}", child.name).into(), child),
-                    None => self.below.pop(),
-                };
+                let (parent_len, children) = self.below.last_mut()?;
+                if let Some(child) = children.next() {
+                    self.path.truncate(*parent_len);
+                    self.path.push('/');
+                    self.path.push_str(&child.name);
+                    break child;
+                }
+                self.below.pop();
             },
         };
         if !znode.children.is_empty() {
-            self.below.push((path.clone(), znode.children.iter()));
+            self.below.push((self.path.len(), znode.children.iter()));
         }
-        Some((path, znode))
+        Some((self.path.as_str().into(), znode))
     }
 }
 
