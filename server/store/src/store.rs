@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lockkeeper_wire::{Acl, SessionId, Stat, Zxid};
 
 use crate::access::{self, AclRef};
-use crate::tree::{CONFIG, NewZnode, RESERVED, Tree};
+use crate::tree::{CONFIG, NewZnode, RESERVED, Tree, Walk};
 use crate::znode::{Owner, Znode, ZnodeStat};
 
 /// The tree, the sessions, and what is derived from them.
@@ -168,8 +168,18 @@ impl Store {
         }
     }
 
+    /// Takes a znode out. Something is below it only when a delete is replayed onto a later znode
+    /// of that path; that goes too.
+    pub(crate) fn remove(&mut self, path: &str) -> Option<Arc<Znode>> {
+        let removed = self.tree.remove(path)?;
+        for (path, znode) in Walk::from(path, &removed) {
+            self.unindex(&path, znode.stat.owner);
+        }
+        Some(removed)
+    }
+
     /// Takes a znode out of the tables of its kind.
-    pub(crate) fn unindex(&mut self, path: &str, owner: Owner) {
+    fn unindex(&mut self, path: &str, owner: Owner) {
         if owner == Owner::CONTAINER {
             self.containers.remove(path);
         } else if owner.as_ttl_ms().is_some() {
