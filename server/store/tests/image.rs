@@ -119,7 +119,7 @@ fn a_fresh_tree_is_written_as_apache_writes_it() {
     config[aversion_at..aversion_at + 4].copy_from_slice(&(-1i32).to_be_bytes());
     let expected = [[&quota, &config], [&config, &quota]].map(|siblings| {
         let mut image = expected.clone();
-        siblings.map(|znode| image.put_slice(znode));
+        image.extend(siblings.into_iter().flatten());
         put_text("/", &mut image);
         image.to_vec()
     });

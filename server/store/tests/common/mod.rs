@@ -273,3 +273,22 @@ pub(crate) fn set_acl(path: &str, acl: Vec<Acl>, version: i32) -> Request {
 pub(crate) fn multi(ops: Vec<MultiOp>) -> Request {
     Request::Multi(MultiRequest { ops })
 }
+
+/// `/open` is empty, `/full` has a child, `/e` is ephemeral, `/closed` and its child are for
+/// reading only.
+pub(crate) fn furnished() -> Server {
+    let mut server = Server::new();
+    for request in [
+        create("/open", 0),
+        create("/full", 0),
+        create("/full/a", 0),
+        create("/e", 1),
+        create("/closed", 0),
+        create("/closed/a", 0),
+        set_acl("/closed/a", Acl::read_only(), -1),
+        set_acl("/closed", Acl::read_only(), -1),
+    ] {
+        server.must(&request);
+    }
+    server
+}
