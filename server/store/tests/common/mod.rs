@@ -3,6 +3,7 @@
 // Every test file takes its own part of this.
 #![allow(dead_code)]
 
+pub(crate) mod hub;
 pub(crate) mod naive;
 pub(crate) mod random;
 
