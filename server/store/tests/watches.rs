@@ -1,13 +1,12 @@
-//! Watches: which change wakes whom, in what order, how often, and who may know.
+//! Watches: which change wakes whom, in what order, and how often.
 
 mod common;
 
 use common::hub::{Hub, Kind};
-use common::{OTHER, SESSION, at, body, create, create_with, delete, local, multi, set, set_acl};
-use lockkeeper_store::{ConnectionId, HerdCount, Identities, Write, digest_identity};
-use lockkeeper_wire::acl::{ALL, READ};
+use common::{OTHER, SESSION, at, body, create, delete, multi, set, set_acl};
+use lockkeeper_store::{ConnectionId, HerdCount, Write};
 use lockkeeper_wire::multi::MultiOp;
-use lockkeeper_wire::{Acl, ErrorCode, Request, SessionId, WatcherType};
+use lockkeeper_wire::{Acl, Request, SessionId};
 
 /// Everybody who could be woken by a change at or around `/p/n`.
 const WATCHERS: [(u64, Kind, &str); 9] = [
@@ -284,175 +283,6 @@ fn a_closing_session_wakes_for_each_znode_and_then_its_parent() {
     ];
     assert_eq!(events, expected);
     assert!(hub.write(OTHER, Write::CloseSession).is_empty());
-}
-
-/// For each watch that a connection has: whom check and remove take it for.
-#[test]
-fn checks_and_removals_name_what_they_mean() {
-    use WatcherType::{Any, Children, Data, Persistent, PersistentRecursive};
-    let cases = [
-        (Kind::Data, &[Data, Any][..]),
-        (Kind::Child, &[Children, Any]),
-        (Kind::Persistent, &[Persistent, Any]),
-        (Kind::Recursive, &[PersistentRecursive, Any]),
-    ];
-    let me = ConnectionId(1);
-    for (kind, matching) in cases {
-        for asked in [Children, Data, Any, Persistent, PersistentRecursive] {
-            let mut hub = Hub::new(&[]);
-            hub.watch(1, kind, "/a");
-            hub.watch(2, Kind::Persistent, "/a/b");
-            let expected = match matching.contains(&asked) {
-                true => Ok(()),
-                false => Err(ErrorCode::NO_WATCHER),
-            };
-            let watches = &mut hub.watches;
-            let len = watches.len();
-            assert_eq!(
-                watches.check(me, "/a", asked),
-                expected,
-                "{kind:?} {asked:?}"
-            );
-            for (connection, path) in [(ConnectionId(2), "/a"), (me, "/a/b"), (me, "/")] {
-                let refused = Err(ErrorCode::NO_WATCHER);
-                assert_eq!(watches.check(connection, path, asked), refused);
-                assert_eq!(watches.remove(connection, path, asked), refused);
-            }
-            assert_eq!(watches.len(), len);
-            assert_eq!(
-                watches.remove(me, "/a", asked),
-                expected,
-                "{kind:?} {asked:?}"
-            );
-            assert_eq!(watches.count_of(me) == 0, expected.is_ok());
-            let again = watches.remove(me, "/a", asked);
-            assert_eq!(again, Err(ErrorCode::NO_WATCHER));
-        }
-    }
-}
-
-#[test]
-fn a_removal_leaves_the_other_modes() {
-    let cases = [
-        (WatcherType::Data, vec!["1 created /a/b", "1 children /a"]),
-        (
-            WatcherType::Children,
-            vec!["1 created /a/b", "1 children /a"],
-        ),
-        (
-            WatcherType::Persistent,
-            vec!["1 created /a/b", "1 children /a"],
-        ),
-        (WatcherType::PersistentRecursive, vec!["1 children /a"]),
-        (WatcherType::Any, vec![]),
-    ];
-    for (removed, events) in cases {
-        let mut hub = Hub::new(&[create("/a", 0)]);
-        for kind in [Kind::Data, Kind::Child, Kind::Persistent, Kind::Recursive] {
-            hub.watch(1, kind, "/a");
-        }
-        assert_eq!(hub.watches.remove(ConnectionId(1), "/a", removed), Ok(()));
-        assert_eq!(hub.run(&create("/a/b", 0)), events, "{removed:?}");
-    }
-}
-
-fn alice() -> Identities {
-    [digest_identity(b"alice:pw")].into()
-}
-
-/// Connection 1 is alice and may read; 2 is not and may not.
-fn guarded(requests: &[Request]) -> Hub {
-    let mut hub = Hub::new(requests);
-    hub.identify(1, alice());
-    hub
-}
-
-/// Everybody may do everything but read.
-fn for_alice() -> Vec<Acl> {
-    let rest = Acl::new(ALL & !READ, "world", "anyone");
-    vec![rest, Acl::new(READ, "digest", &*alice()[0].id)]
-}
-
-#[test]
-fn who_may_not_read_is_not_told_and_has_spent_the_watch() {
-    let hidden = |path: &str| create_with(path, for_alice());
-    let open = |path: &str| create(path, 0);
-    // What is there, the change, and which of "node" and "parent" the stranger hears.
-    let cases = [
-        (vec![open("/p")], hidden("/p/n"), false, true),
-        (vec![hidden("/p")], open("/p/n"), true, false),
-        (
-            vec![open("/p"), hidden("/p/n")],
-            delete("/p/n", -1),
-            false,
-            true,
-        ),
-        (
-            vec![hidden("/p"), open("/p/n")],
-            delete("/p/n", -1),
-            true,
-            false,
-        ),
-        (
-            vec![open("/p"), hidden("/p/n")],
-            set("/p/n", "", -1),
-            false,
-            false,
-        ),
-        (
-            vec![hidden("/p"), open("/p/n")],
-            set("/p/n", "", -1),
-            true,
-            false,
-        ),
-    ];
-    for (before, change, node, parent) in cases {
-        let mut hub = guarded(&before);
-        for connection in [1, 2] {
-            hub.watch(connection, Kind::Data, "/p/n");
-            hub.watch(connection, Kind::Child, "/p");
-        }
-        let is_set = matches!(change, Request::SetData(_));
-        let events = hub.run(&change);
-        let heard = |who: &str, what: &str| {
-            events
-                .iter()
-                .any(|event| event.starts_with(who) && event.ends_with(what))
-        };
-        assert!(heard("1 ", " /p/n"), "{change:?}");
-        assert_eq!(heard("1 ", "children /p"), !is_set);
-        assert_eq!(heard("2 ", " /p/n"), node, "{change:?}");
-        assert_eq!(heard("2 ", "children /p"), parent, "{change:?}");
-        let left = if is_set { 1 } else { 0 };
-        assert_eq!(
-            hub.watches.count_of(ConnectionId(2)),
-            left,
-            "spent all the same"
-        );
-    }
-}
-
-/// The data table has dealt with a connection even when it told it nothing.
-#[test]
-fn a_suppressed_deletion_is_not_told_through_the_other_table() {
-    let mut hub = guarded(&[create_with("/n", for_alice())]);
-    for connection in [1, 2] {
-        hub.watch(connection, Kind::Data, "/n");
-        hub.watch(connection, Kind::Child, "/n");
-    }
-    assert_eq!(hub.run(&delete("/n", -1)), ["1 deleted /n"]);
-    assert!(hub.watches.is_empty());
-}
-
-#[test]
-fn identities_are_those_of_the_moment() {
-    let mut hub = guarded(&[create_with("/n", for_alice())]);
-    hub.watch(2, Kind::Persistent, "/n");
-    assert!(hub.run(&set("/n", "", -1)).is_empty());
-    hub.identify(2, alice());
-    assert_eq!(hub.run(&set("/n", "", -1)), ["2 changed /n"]);
-    hub.identify(2, local());
-    assert!(hub.run(&set("/n", "", -1)).is_empty());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 pub(crate) mod hub;
 pub(crate) mod naive;
 pub(crate) mod random;
+mod rules;
 
 use bytes::{Bytes, BytesMut};
 use lockkeeper_store::{Applied, Overlay, PrepSettings, Reader, Store, Write, prep};

@@ -1,13 +1,15 @@
 //! The rules of writes once more, without any cleverness: a map of paths, scanned when a question
 //! comes up. It shares no code with the store and judges and changes in one go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use lockkeeper_wire::acl::{ADMIN, CREATE, DELETE, READ, WRITE};
 use lockkeeper_wire::multi::{MultiOp, MultiResponse, MultiResult};
 use lockkeeper_wire::reply::{Create2Response, CreateResponse, StatResponse};
 use lockkeeper_wire::{Acl, ErrorCode, Id, Request, Response, SessionId, Stat, Zxid};
+
+use super::rules::{check_path, check_version, expand, may, parent_of};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -57,63 +59,6 @@ struct Wanted<'a> {
 }
 
 type Outcome = Result<MultiResult, ErrorCode>;
-
-fn parent_of(path: &str) -> Result<&str, ErrorCode> {
-    match path.rfind('/') {
-        None => Err(ErrorCode::BAD_ARGUMENTS),
-        Some(0) => Ok("/"),
-        Some(at) => Ok(&path[..at]),
-    }
-}
-
-fn check_path(path: &str) -> Result<(), ErrorCode> {
-    let legal = path == "/"
-        || path.starts_with('/')
-            && path[1..]
-                .split('/')
-                .all(|element| !["", ".", ".."].contains(&element));
-    legal.then_some(()).ok_or(ErrorCode::BAD_ARGUMENTS)
-}
-
-fn check_version(expected: i32, current: i32) -> Result<(), ErrorCode> {
-    (expected == -1 || expected == current)
-        .then_some(())
-        .ok_or(ErrorCode::BAD_VERSION)
-}
-
-fn may(acl: &[Acl], perm: i32, identities: &[Id]) -> Result<(), ErrorCode> {
-    let is_super = identities.contains(&Id::new("super", ""));
-    let granted = acl.iter().any(|entry| {
-        entry.perms & perm != 0
-            && (entry.id == Id::new("world", "anyone") || identities.contains(&entry.id))
-    });
-    (is_super || granted)
-        .then_some(())
-        .ok_or(ErrorCode::NO_AUTH)
-}
-
-/// Knows world, auth and digest, which is all that random writes use.
-fn expand(acl: &Option<Vec<Acl>>, identities: &[Id]) -> Result<Vec<Acl>, ErrorCode> {
-    let mut expanded = Vec::new();
-    let mut seen = BTreeSet::new();
-    for entry in acl.as_deref().unwrap_or_default() {
-        if !seen.insert(entry) {
-            continue;
-        }
-        if entry.id.scheme() == "auth" {
-            let digests = identities.iter().filter(|id| id.scheme() == "digest");
-            if digests.clone().count() == 0 {
-                return Err(ErrorCode::INVALID_ACL);
-            }
-            expanded.extend(digests.map(|id| Acl::new(entry.perms, id.scheme(), &*id.id)));
-        } else {
-            expanded.push(entry.clone());
-        }
-    }
-    (!expanded.is_empty())
-        .then_some(expanded)
-        .ok_or(ErrorCode::INVALID_ACL)
-}
 
 impl Naive {
     /// What a new server has.
