@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use lockkeeper_wire::multi::{MultiResponse, MultiResult};
 use lockkeeper_wire::reply::{Create2Response, CreateResponse, StatResponse};
-use lockkeeper_wire::txn::{DIGEST_VERSION, PARENT_CVERSION_UNKNOWN};
+use lockkeeper_wire::txn::DIGEST_VERSION;
 use lockkeeper_wire::{
     Acl, ByteStr, ErrorCode, EventType, OpCode, Response, SessionId, Stat, Txn, TxnEntry,
     TxnHeader, Zxid,
@@ -27,7 +27,8 @@ pub struct Applied {
     pub outcome: Result<Response, ErrorCode>,
     /// What to tell watchers, in order.
     pub changes: Vec<Change>,
-    /// Whether the transaction did not fit the tree: a part of it found a znode missing, or there.
+    /// Whether the transaction did not fit the tree: a part of it found a znode missing, or there,
+    /// or children of one to delete.
     pub misfit: bool,
     /// Whether the digest that the leader predicted differs from the tree's.
     pub digest_mismatch: bool,
@@ -252,13 +253,8 @@ impl Apply<'_> {
             self.store.tree.update(path, |znode| znode.acl = acl);
             return Err(self.misfit(ErrorCode::NODE_EXISTS));
         }
-        self.store.tree.update(parent_path, |parent| {
-            let cversion = match parent_cversion {
-                PARENT_CVERSION_UNKNOWN => parent.stat.cversion.wrapping_add(1),
-                cversion => cversion,
-            };
-            parent.stat.child_created(zxid, cversion);
-        });
+        let count = |parent: &mut Znode| parent.stat.child_created(zxid, parent_cversion);
+        self.store.tree.update(parent_path, count);
         let stat = ZnodeStat::created(zxid, self.header.time_ms, owner);
         let data = data.as_deref();
         self.store.tree.insert(
@@ -301,10 +297,10 @@ impl Apply<'_> {
         let Some(parent_acl) = parent else {
             return Err(self.misfit(ErrorCode::NO_NODE));
         };
-        let Some(znode) = self.store.tree.remove(path) else {
+        let Some(znode) = self.store.remove(path) else {
             return Err(self.misfit(ErrorCode::NO_NODE));
         };
-        self.store.unindex(path, znode.stat.owner);
+        self.misfit |= !znode.children.is_empty();
         self.changes.push(Change {
             kind: EventType::NodeDeleted,
             path: path.clone(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lockkeeper_wire::{Acl, SessionId, Stat, Zxid};
 
 use crate::access::{self, AclRef};
-use crate::tree::{CONFIG, NewZnode, RESERVED, Tree};
+use crate::tree::{CONFIG, NewZnode, RESERVED, Tree, Walk};
 use crate::znode::{Owner, Znode, ZnodeStat};
 
 /// The tree, the sessions, and what is derived from them.
@@ -36,25 +36,6 @@ impl Store {
         store
     }
 
-    /// Adds the membership's znode to a tree that was written without one.
-    pub(crate) fn ensure_config(&mut self) {
-        if self.tree.get(CONFIG).is_none() && self.tree.get(RESERVED).is_some() {
-            let acl = self.intern(&Acl::read_only());
-            let stat = ZnodeStat {
-                aversion: -1,
-                ..ZnodeStat::default()
-            };
-            self.tree.insert(
-                CONFIG,
-                NewZnode {
-                    data: Some(&[]),
-                    acl,
-                    stat,
-                },
-            );
-        }
-    }
-
     pub(crate) fn with_tree(tree: Tree) -> Self {
         Self {
             tree,
@@ -65,6 +46,20 @@ impl Store {
             acls: BTreeSet::new(),
             last_zxid: Zxid::ZERO,
         }
+    }
+
+    /// Adds the membership's znode to a tree that was written without one.
+    pub(crate) fn ensure_config(&mut self) {
+        if self.tree.get(CONFIG).is_some() || self.tree.get(RESERVED).is_none() {
+            return;
+        }
+        let acl = self.intern(&Acl::read_only());
+        let stat = ZnodeStat {
+            aversion: -1,
+            ..ZnodeStat::default()
+        };
+        let data = Some(&[][..]);
+        self.tree.insert(CONFIG, NewZnode { data, acl, stat });
     }
 
     /// The last transaction applied.
@@ -173,8 +168,18 @@ impl Store {
         }
     }
 
+    /// Takes a znode out. Something is below it only when a delete is replayed onto a later znode
+    /// of that path; that goes too.
+    pub(crate) fn remove(&mut self, path: &str) -> Option<Arc<Znode>> {
+        let removed = self.tree.remove(path)?;
+        for (path, znode) in Walk::from(path, &removed) {
+            self.unindex(&path, znode.stat.owner);
+        }
+        Some(removed)
+    }
+
     /// Takes a znode out of the tables of its kind.
-    pub(crate) fn unindex(&mut self, path: &str, owner: Owner) {
+    fn unindex(&mut self, path: &str, owner: Owner) {
         if owner == Owner::CONTAINER {
             self.containers.remove(path);
         } else if owner.as_ttl_ms().is_some() {
