@@ -262,8 +262,8 @@ impl Driver {
             progress = true;
             self.drain();
         }
-        self.drain();
-        progress
+        // A request that cannot be sent is answered while the rest is.
+        self.drain() || progress
     }
 
     fn lost(&mut self, now: Instant, why: LinkLoss) {
@@ -271,8 +271,8 @@ impl Driver {
         self.session.handle_disconnected(now, why);
     }
 
-    /// Works off all events, in order.
-    fn drain(&mut self) {
+    /// Works off all events, in order; says whether there were any.
+    fn drain(&mut self) -> bool {
         let mut first = true;
         let (mut calls, mut bytes) = (0, 0);
         while let Some(event) = self.session.poll_event() {
@@ -313,6 +313,7 @@ impl Driver {
         if calls > 0 {
             self.shared.inbox.answered(calls, bytes);
         }
+        !first
     }
 
     fn deliver(&mut self, watcher: Ticket, event: lockkeeper_session::WatchEvent) {
