@@ -563,10 +563,7 @@ fn stat_or_none(result: Result<Response, Error>) -> Result<Option<Stat>, Error> 
 
 fn znode(result: Result<Response, Error>) -> Result<Znode, Error> {
     match result? {
-        Response::GetData(body) => Ok(Znode {
-            data: body.data,
-            stat: body.stat,
-        }),
+        Response::GetData(body) => Ok(Znode::new(body.data, body.stat)),
         other => wrong_kind(other),
     }
 }

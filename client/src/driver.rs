@@ -211,6 +211,8 @@ impl Driver {
         }
         if read > 0 {
             self.session.handle_bytes(now, frames);
+            // Before any reply, so that no caller sees an older zxid or lease than its own.
+            self.shared.status.progress(&self.session);
             self.drain();
         }
         // The session may have dropped the link for what it read.
@@ -273,13 +275,10 @@ impl Driver {
 
     /// Works off all events, in order; says whether there were any.
     fn drain(&mut self) -> bool {
-        let mut first = true;
+        let mut any = false;
         let (mut calls, mut bytes) = (0, 0);
         while let Some(event) = self.session.poll_event() {
-            // A caller whose reply has come must not see an older zxid or lease.
-            if std::mem::take(&mut first) {
-                self.shared.status.progress(&self.session);
-            }
+            any = true;
             match event {
                 Event::Connect(server) => {
                     self.wire = Wire::Dialing(self.shared.runtime.connect(server));
@@ -313,7 +312,7 @@ impl Driver {
         if calls > 0 {
             self.shared.inbox.answered(calls, bytes);
         }
-        !first
+        any
     }
 
     fn deliver(&mut self, watcher: Ticket, event: lockkeeper_session::WatchEvent) {

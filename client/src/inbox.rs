@@ -101,15 +101,15 @@ impl Inbox {
         inner.bytes += weight;
         let ticket = Ticket(inner.tickets);
         inner.tickets += 1;
-        inner.push(command(ticket));
+        push(inner, command(ticket));
         Ok(ticket)
     }
 
     /// Adds what needs no ticket; forgotten when the driver has ended.
     pub(crate) fn push(&self, command: Command) {
-        let mut inner = locked(&self.inner);
+        let inner = locked(&self.inner);
         if inner.end.is_none() {
-            inner.push(command);
+            push(inner, command);
         }
     }
 
@@ -163,13 +163,12 @@ impl Inner {
     fn is_full(&self, limits: QueueLimits) -> bool {
         self.calls >= limits.calls_max || self.bytes >= limits.bytes_max
     }
+}
 
-    fn push(&mut self, command: Command) {
-        self.commands.push(command);
-        // Under the lock, so that the driver is not woken for what it has taken already; waking
-        // only schedules it.
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
+/// Adds a command and wakes the driver, if it waits, once the lock is free again.
+fn push(mut inner: MutexGuard<'_, Inner>, command: Command) {
+    inner.commands.push(command);
+    let waker = inner.waker.take();
+    drop(inner);
+    waker.into_iter().for_each(Waker::wake);
 }

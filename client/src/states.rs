@@ -79,6 +79,8 @@ impl Status {
             view.change = change;
             view.credentials = session.credentials();
             view.timeout = session.timeout();
+            view.zxid_seen = session.zxid_seen();
+            view.lease = session.lease_deadline();
             view.end = session.end_error();
         }
         self.changed.notify_waiters();

@@ -149,6 +149,28 @@ async fn another_session_ends_everything() {
 }
 
 #[tokio::test]
+async fn heartbeats_carry_the_lease_on() {
+    let server = Server::new().await;
+    let connect = server.client().connect();
+    let (client, mut peer) = tokio::join!(connect, async {
+        let (mut peer, _) = server.accept().await;
+        peer.answer_handshake_for(ID, 1_500).await;
+        peer
+    });
+    let client = client.unwrap();
+    assert_eq!(client.negotiated_timeout(), Duration::from_millis(1_500));
+    let first = client.lease_deadline().unwrap();
+    soon(peer.pong()).await;
+    soon(async {
+        while client.lease_deadline().unwrap() <= first {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(client.last_zxid(), Zxid(0), "pings show no zxid");
+}
+
+#[tokio::test]
 async fn a_deadline_ends_the_call_and_not_the_link() {
     let server = Server::new().await;
     let builder = server.client().call_timeout(Duration::from_millis(20));

@@ -196,6 +196,22 @@ fn another_session_in_the_answer_is_an_expiry() {
 }
 
 #[test]
+fn a_session_of_a_read_only_server_is_not_taken_to_another() {
+    let mut config = config("a,b");
+    config.read_only = true;
+    let mut world = World::new(config);
+    assert_eq!(world.handshake().read_only, Some(true));
+    world.answer_handshake_as(ID, T, true);
+    assert_eq!(world.states(), [State::ConnectedReadOnly]);
+    world.lose();
+    assert_eq!(world.handshake().session_id, SessionId::NONE);
+    world.answer_handshake(SessionId(0x9999), T);
+    assert_eq!(world.states(), [State::Suspended, State::Connected]);
+    world.lose();
+    assert_eq!(world.handshake().session_id, SessionId(0x9999));
+}
+
+#[test]
 fn a_resumed_session_is_asked_for_by_id() {
     let mut config = config("a");
     let password = bytes::Bytes::from_static(b"fedcba9876543210");

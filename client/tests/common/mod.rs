@@ -79,9 +79,13 @@ impl Peer {
     }
 
     pub(crate) async fn answer_handshake(&mut self, session_id: SessionId) {
+        self.answer_handshake_for(session_id, 10_000).await;
+    }
+
+    pub(crate) async fn answer_handshake_for(&mut self, session_id: SessionId, timeout_ms: i32) {
         let answer = ConnectResponse {
             protocol_version: 0,
-            timeout_ms: 10_000,
+            timeout_ms,
             session_id,
             password: Some(Bytes::from_static(&[5; 16])),
             read_only: Some(false),
@@ -101,6 +105,14 @@ impl Peer {
                 return Some((header.xid, request));
             }
         }
+    }
+
+    /// Answers the next ping.
+    pub(crate) async fn pong(&mut self) {
+        let frame = self.frame().await.expect("the client has hung up");
+        let header = RequestHeader::decode(&mut Reader::new(&frame)).unwrap();
+        assert_eq!(header.xid, Xid::PING);
+        self.reply(Xid::PING, ErrorCode::OK, &Response::Empty).await;
     }
 
     /// The next request, which must come.

@@ -163,12 +163,21 @@ impl World {
     }
 
     pub(crate) fn answer_handshake(&mut self, session_id: SessionId, timeout: Duration) {
+        self.answer_handshake_as(session_id, timeout, false);
+    }
+
+    pub(crate) fn answer_handshake_as(
+        &mut self,
+        session_id: SessionId,
+        timeout: Duration,
+        read_only: bool,
+    ) {
         let answer = ConnectResponse {
             protocol_version: 0,
             timeout_ms: timeout.as_millis() as i32,
             session_id,
             password: Some(Bytes::from_static(b"0123456789abcdef")),
-            read_only: Some(false),
+            read_only: Some(read_only),
         };
         self.feed(|out| frame::encode(out, |out| answer.encode(out)));
     }
