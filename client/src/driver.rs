@@ -23,8 +23,8 @@ use tracing::debug;
 
 use crate::inbox::{Answer, Command, Inbox};
 use crate::runtime::{Link, Runtime};
+use crate::slot::{Slot, WatchEvent, WatchItem};
 use crate::states::Status;
-use crate::watch::{Slot, WatchEvent, WatchItem};
 
 /// Bytes read before what they say is worked off.
 const READ_LEN: usize = 256 * 1024;
@@ -63,8 +63,8 @@ impl Shutdown {
 }
 
 enum Wire {
-    None,
     Dialing(BoxFuture<'static, Result<Box<dyn Link>, LinkLoss>>),
+    None,
     Open {
         link: Box<dyn Link>,
         frames: Deframer,

@@ -5,7 +5,7 @@
 //! it, not once per call. The list is bounded by what waits for replies: above the bounds a call
 //! fails at once, since it cannot wait without giving up its place.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Waker};
 use std::time::Instant;
 
@@ -13,30 +13,31 @@ use lockkeeper_session::{Credential, Error, Ticket};
 use lockkeeper_wire::{Request, Response};
 use tokio::sync::{Notify, oneshot};
 
-use crate::watch::Slot;
+use crate::lock::locked;
+use crate::slot::Slot;
 
 /// What a call waits for.
 pub(crate) type Answer = oneshot::Sender<Result<Response, Error>>;
 
 /// What the driver is asked to do.
 pub(crate) enum Command {
+    AddAuth {
+        ticket: Ticket,
+        credential: Credential,
+        answer: Answer,
+    },
+    Close,
+    Deadline(Ticket, Instant),
     /// A request; `slot` takes the events of the watch that it leaves.
     Submit {
         ticket: Ticket,
         request: Request,
         weight: usize,
         answer: Answer,
-        slot: Option<std::sync::Arc<Slot>>,
+        slot: Option<Arc<Slot>>,
         deadline: Option<Instant>,
     },
-    AddAuth {
-        ticket: Ticket,
-        credential: Credential,
-        answer: Answer,
-    },
-    Deadline(Ticket, Instant),
     Unwatch(Ticket),
-    Close,
 }
 
 /// Bounds of what waits for replies.
@@ -68,11 +69,6 @@ impl std::fmt::Debug for Inbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inbox").finish_non_exhaustive()
     }
-}
-
-/// Locks; a panic elsewhere while locked leaves nothing half done in these small structures.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Inbox {

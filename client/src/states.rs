@@ -8,7 +8,7 @@ use lockkeeper_session::{Error, Session, SessionCredentials, State};
 use lockkeeper_wire::{SessionId, Zxid};
 use tokio::sync::Notify;
 
-use crate::inbox::locked;
+use crate::lock::locked;
 
 /// A change of the session's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
