@@ -1,0 +1,52 @@
+//! Java: Maven to fetch and compile, `java` to run.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::prepare;
+
+/// A JVM for something small: little memory, no time spent on optimising.
+pub fn vm(class_path: &[PathBuf]) -> Command {
+    let mut joined = std::ffi::OsString::new();
+    for (i, path) in class_path.iter().enumerate() {
+        if i > 0 {
+            joined.push(":");
+        }
+        joined.push(path);
+    }
+    let mut command = Command::new("java");
+    command.args(["-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]);
+    command.arg(joined);
+    command
+}
+
+/// Maven on one of the checked-in projects, quiet and without questions.
+pub fn maven(pom: &Path) -> Command {
+    let mut command = Command::new("mvn");
+    command.args(["-q", "-B", "-f"]).arg(pom);
+    command
+}
+
+/// A program of `java/peers`, compiled if its sources have changed.
+///
+/// The class may also be one of the libraries there, such as `org.apache.zookeeper.ZooKeeperMain`.
+pub fn peer(class: &str) -> io::Result<Command> {
+    let output = prepare_peers()?;
+    let mut command = vm(&[output.join("classes"), output.join("lib/*")]);
+    command.arg(class);
+    Ok(command)
+}
+
+/// Compiles the Java peers; returns the folder with `classes` and `lib`.
+pub fn prepare_peers() -> io::Result<PathBuf> {
+    let project = prepare::sources().join("java/peers");
+    let pom = project.join("pom.xml");
+    prepare::once("java", &[pom.clone(), project.join("src")], |output| {
+        let mut command = maven(&pom);
+        command.arg(format!("-Dpeers.out={}", output.display()));
+        command.arg(format!("-DoutputDirectory={}", output.join("lib").display()));
+        command.args(["compile", "dependency:copy-dependencies"]);
+        prepare::run(&mut command)
+    })
+}
