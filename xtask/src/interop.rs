@@ -1,0 +1,79 @@
+//! `interop`: the tests of `testing/e2e` that need Java and Python software.
+//!
+//! Needs `java`, `mvn` and `python3` with `venv`; everything else is fetched into `target/peers`
+//! by the tests' own harness. If the workspace has a server, it is built and tested too.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::run::{self, Result, cargo, root};
+
+/// Where the tests look for our server's binary.
+const SERVER_VARIABLE: &str = "LOCKKEEPER_SERVER";
+
+/// Prepares the peers and runs the tests whose names contain one of the filters.
+pub(crate) fn run(filters: &[&str]) -> Result<()> {
+    require_tools()?;
+    let prepare = [
+        "run",
+        "--locked",
+        "--quiet",
+        "--package",
+        "lockkeeper-e2e",
+        "--",
+        "prepare",
+    ];
+    run::run(&mut cargo(&prepare))?;
+    let mut tests = cargo(&[
+        "test",
+        "--locked",
+        "--package",
+        "lockkeeper-e2e",
+        "--features",
+        "interop",
+        "--test",
+        "interop",
+        "--",
+        // Each test has up to four server processes of its own.
+        "--test-threads=2",
+    ]);
+    tests.args(filters);
+    if std::env::var_os(SERVER_VARIABLE).is_none() && root().join("server/Cargo.toml").exists() {
+        run::run(&mut cargo(&[
+            "build",
+            "--locked",
+            "--package",
+            "lockkeeper-server",
+        ]))?;
+        tests.env(
+            SERVER_VARIABLE,
+            target_folder().join("debug/lockkeeper-server"),
+        );
+    }
+    run::run(&mut tests)
+}
+
+fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn require_tools() -> Result<()> {
+    for (program, argument) in [
+        ("java", "-version"),
+        ("mvn", "--version"),
+        ("python3", "--version"),
+    ] {
+        let mut command = Command::new(program);
+        command
+            .arg(argument)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if !command.status().is_ok_and(|status| status.success()) {
+            return Err(
+                format!("{program} is needed for the interop tests, but does not run").into(),
+            );
+        }
+    }
+    Ok(())
+}

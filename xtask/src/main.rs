@@ -1,0 +1,37 @@
+//! Chores of this repository, run as `cargo xtask COMMAND`.
+
+#![forbid(unsafe_code)]
+
+mod interop;
+mod run;
+mod source;
+mod suites;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  tidy       check crate directions, purity of the cores and bans on unsafe code
+  test       run the tests of every language and count them
+  interop    run the tests that need Java and Python software, which is fetched first
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words[..] {
+        ["tidy"] => tidy::run(),
+        ["test"] => suites::run(),
+        ["interop", ref filters @ ..] => interop::run(filters),
+        _ => Err(USAGE.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `test`: the tests of every language, and one line with the counts of all.
+//!
+//! A language is one function from nothing to a [`Tally`]; a language that has no tests yet is not
+//! in [`SUITES`]. Every suite runs even if one before it fails, so that the counts are whole.
+
+use crate::run::{Result, cargo, watch};
+
+/// Name of the language and how to run its tests.
+type Suite = (&'static str, fn() -> Result<Tally>);
+
+const SUITES: &[Suite] = &[("Rust", rust)];
+
+/// How the tests of one language went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u32,
+    failed: u32,
+    /// The suite as a whole ended badly, also if no single test was counted as failed: a file that
+    /// does not compile, a process that dies.
+    broken: bool,
+}
+
+/// Runs every suite.
+pub(crate) fn run() -> Result<()> {
+    let mut total = Tally::default();
+    let mut lines = Vec::new();
+    for (language, suite) in SUITES {
+        let tally = suite()?;
+        lines.push(format!("{language}: {}", describe(tally)));
+        total.passed += tally.passed;
+        total.failed += tally.failed;
+        total.broken |= tally.broken;
+    }
+    println!();
+    for line in lines {
+        println!("{line}");
+    }
+    println!("{}", describe(total));
+    if total.failed > 0 || total.broken {
+        Err("not every test passed".into())
+    } else {
+        Ok(())
+    }
+}
+
+fn describe(tally: Tally) -> String {
+    let Tally {
+        passed,
+        failed,
+        broken,
+    } = tally;
+    let remark = if broken && failed == 0 {
+        ", but the run itself failed"
+    } else {
+        ""
+    };
+    format!("{passed} passed, {failed} failed{remark}")
+}
+
+fn rust() -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut command = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    let succeeded = watch(&mut command, |line| {
+        if let Some((passed, failed)) = parse_result(line) {
+            tally.passed += passed;
+            tally.failed += failed;
+        }
+    })?;
+    tally.broken = !succeeded;
+    Ok(tally)
+}
+
+/// Counts of a line such as `test result: ok. 18 passed; 0 failed; 0 ignored; ...`.
+fn parse_result(line: &str) -> Option<(u32, u32)> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut parts = counts.split("; ");
+    let passed = parts.next()?.strip_suffix(" passed")?.parse().ok()?;
+    let failed = parts.next()?.strip_suffix(" failed")?.parse().ok()?;
+    Some((passed, failed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_lines_are_counted() {
+        let line =
+            "test result: FAILED. 17 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out";
+        assert_eq!(parse_result(line), Some((17, 1)));
+        assert_eq!(parse_result("test result of something else"), None);
+        assert_eq!(parse_result("running 3 tests"), None);
+    }
+}
