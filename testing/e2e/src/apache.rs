@@ -19,13 +19,17 @@ pub const RELEASE_38: &str = "3.8.6";
 /// Fetches the jars of a release; returns the folder that holds them.
 pub fn prepare_release(release: &str) -> io::Result<PathBuf> {
     let pom = prepare::sources().join("java/servers/pom.xml");
-    prepare::once(&format!("zookeeper-{release}"), std::slice::from_ref(&pom), |output| {
-        let mut command = java::maven(&pom);
-        command.arg(format!("-Dzookeeper.version={release}"));
-        command.arg(format!("-DoutputDirectory={}", output.display()));
-        command.arg("dependency:copy-dependencies");
-        prepare::run(&mut command)
-    })
+    prepare::once(
+        &format!("zookeeper-{release}"),
+        std::slice::from_ref(&pom),
+        |output| {
+            let mut command = java::maven(&pom);
+            command.arg(format!("-Dzookeeper.version={release}"));
+            command.arg(format!("-DoutputDirectory={}", output.display()));
+            command.arg("dependency:copy-dependencies");
+            prepare::run(&mut command)
+        },
+    )
 }
 
 /// The command that runs a server on a configuration file.
@@ -42,6 +46,8 @@ pub(crate) fn command(release: &str, config: &Path, settings: &Settings) -> io::
     for (key, value) in settings.properties() {
         command.arg(format!("-D{key}={value}"));
     }
-    command.arg("org.apache.zookeeper.server.quorum.QuorumPeerMain").arg(config);
+    command
+        .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+        .arg(config);
     Ok(command)
 }

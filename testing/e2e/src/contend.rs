@@ -33,7 +33,9 @@ pub fn contend(peers: &mut [MutexPeer], contest: Contest) -> io::Result<Report> 
         let expected = contest.acquisitions * contest.sessions;
         if total != expected {
             let name = peer.name();
-            return Err(io::Error::other(format!("{name}: {total} instead of {expected} turns")));
+            return Err(io::Error::other(format!(
+                "{name}: {total} instead of {expected} turns"
+            )));
         }
     }
     Ok(oracle.report())

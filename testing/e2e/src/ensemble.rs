@@ -21,7 +21,10 @@ impl Ensemble {
 
     /// Starts one member per entry; waits until all serve.
     pub fn start_with(peers: &[Peer], settings: &Settings) -> io::Result<Self> {
-        let ports = (1..).take(peers.len()).map(Member::pick).collect::<io::Result<Vec<_>>>()?;
+        let ports = (1..)
+            .take(peers.len())
+            .map(Member::pick)
+            .collect::<io::Result<Vec<_>>>()?;
         let mut members = Vec::new();
         for (peer, own) in peers.iter().zip(&ports) {
             let mut server = Server::member(*peer, *own, ports.clone(), settings.clone())?;
@@ -56,8 +59,11 @@ impl Ensemble {
     /// was cut off may still believe that it leads, which is why two answers are not accepted.
     pub fn await_leader(&self) -> io::Result<usize> {
         let found = wait::until("one leader", wait::PATIENCE, || {
-            let mut leaders = (0..self.members.len())
-                .filter(|&i| self.members[i].mode().is_ok_and(|mode| mode == Mode::Leader));
+            let mut leaders = (0..self.members.len()).filter(|&i| {
+                self.members[i]
+                    .mode()
+                    .is_ok_and(|mode| mode == Mode::Leader)
+            });
             leaders.next().filter(|_| leaders.next().is_none())
         });
         found.map_err(|error| {

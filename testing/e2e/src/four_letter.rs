@@ -21,12 +21,17 @@ pub fn ask(server: SocketAddr, word: &str) -> io::Result<String> {
 
 /// The value of a `Key: value` line, as in `srvr` and `stat`.
 pub fn value<'a>(answer: &'a str, key: &str) -> Option<&'a str> {
-    answer.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
+    answer
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
+        .map(str::trim)
 }
 
 /// The number behind a tab-separated key, as in `mntr`.
 pub fn metric(answer: &str, key: &str) -> Option<f64> {
-    answer.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('\t')?.parse().ok())
+    answer
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix('\t')?.parse().ok())
 }
 
 #[cfg(test)]
@@ -38,6 +43,9 @@ mod tests {
         let answer = "Zxid: 0x2\nMode: leader\nNode count: 5\n";
         assert_eq!(value(answer, "Mode"), Some("leader"));
         assert_eq!(value(answer, "Node"), None);
-        assert_eq!(metric("zk_watch_count\t3\nzk_avg_latency\t0.5\n", "zk_avg_latency"), Some(0.5));
+        assert_eq!(
+            metric("zk_watch_count\t3\nzk_avg_latency\t0.5\n", "zk_avg_latency"),
+            Some(0.5)
+        );
     }
 }

@@ -16,7 +16,12 @@ pub fn vm(class_path: &[PathBuf]) -> Command {
         joined.push(path);
     }
     let mut command = Command::new("java");
-    command.args(["-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]);
+    command.args([
+        "-Xmx192m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+    ]);
     command.arg(joined);
     command
 }
@@ -45,7 +50,10 @@ pub fn prepare_peers() -> io::Result<PathBuf> {
     prepare::once("java", &[pom.clone(), project.join("src")], |output| {
         let mut command = maven(&pom);
         command.arg(format!("-Dpeers.out={}", output.display()));
-        command.arg(format!("-DoutputDirectory={}", output.join("lib").display()));
+        command.arg(format!(
+            "-DoutputDirectory={}",
+            output.join("lib").display()
+        ));
         command.args(["compile", "dependency:copy-dependencies"]);
         prepare::run(&mut command)
     })

@@ -27,7 +27,10 @@ impl LinePeer {
         let mut process = Process::spawn_piped(name, &mut command, &log)?;
         let child = process.child_mut();
         let input = child.stdin.take();
-        let pipe = child.stdout.take().expect("standard output was piped by spawn_piped");
+        let pipe = child
+            .stdout
+            .take()
+            .expect("standard output was piped by spawn_piped");
         let (sender, output) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(pipe).lines().map_while(Result::ok) {
@@ -36,7 +39,12 @@ impl LinePeer {
                 }
             }
         });
-        Ok(Self { input, output, process, _folder: folder })
+        Ok(Self {
+            input,
+            output,
+            process,
+            _folder: folder,
+        })
     }
 
     /// Writes one line.
@@ -53,9 +61,7 @@ impl LinePeer {
         match self.output.recv_timeout(patience) {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
-            Err(RecvTimeoutError::Timeout) => {
-                Err(self.blame(&format!("silent for {patience:?}")))
-            }
+            Err(RecvTimeoutError::Timeout) => Err(self.blame(&format!("silent for {patience:?}"))),
         }
     }
 

@@ -64,7 +64,10 @@ impl MutexPeer {
     fn ready(command: Command, name: &str) -> io::Result<Self> {
         let mut lines = LinePeer::spawn(name, command)?;
         lines.expect("ready")?;
-        Ok(Self { name: name.to_owned(), lines })
+        Ok(Self {
+            name: name.to_owned(),
+            lines,
+        })
     }
 
     /// The name it was given.
@@ -80,7 +83,8 @@ impl MutexPeer {
 
     /// The first half of [`MutexPeer::acquire`]: asks, without waiting for the result.
     pub fn begin_acquire(&mut self, patience: Duration) -> io::Result<()> {
-        self.lines.send(&format!("acquire {}", patience.as_millis()))
+        self.lines
+            .send(&format!("acquire {}", patience.as_millis()))
     }
 
     /// The second half of [`MutexPeer::acquire`].
@@ -91,14 +95,14 @@ impl MutexPeer {
         }
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {
-            ["acquired", fence, sequence, znode] => {
-                match (fence.parse(), sequence.parse()) {
-                    (Ok(fence), Ok(sequence)) => {
-                        Ok(Some(Grant { fence, sequence, znode: znode.to_owned() }))
-                    }
-                    _ => Err(self.lines.blame(&format!("said {line:?}"))),
-                }
-            }
+            ["acquired", fence, sequence, znode] => match (fence.parse(), sequence.parse()) {
+                (Ok(fence), Ok(sequence)) => Ok(Some(Grant {
+                    fence,
+                    sequence,
+                    znode: znode.to_owned(),
+                })),
+                _ => Err(self.lines.blame(&format!("said {line:?}"))),
+            },
             _ => Err(self.lines.blame(&format!("said {line:?}"))),
         }
     }
@@ -117,7 +121,9 @@ impl MutexPeer {
     /// Waits for the end of a run; returns the number of acquisitions.
     pub fn end_run(&mut self, patience: Duration) -> io::Result<u32> {
         let line = self.lines.answer(patience)?;
-        let total = line.strip_prefix("done ").and_then(|text| text.parse().ok());
+        let total = line
+            .strip_prefix("done ")
+            .and_then(|text| text.parse().ok());
         total.ok_or_else(|| self.lines.blame(&format!("said {line:?}")))
     }
 
@@ -125,7 +131,11 @@ impl MutexPeer {
     pub fn quit(mut self) -> io::Result<()> {
         self.lines.send("quit")?;
         let status = self.lines.finish()?;
-        if status.success() { Ok(()) } else { Err(io::Error::other(format!("{status}"))) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("{status}")))
+        }
     }
 
     /// The process behind it, for signals.

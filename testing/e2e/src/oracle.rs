@@ -30,7 +30,10 @@ impl Oracle {
     /// Starts to listen on a loopback port.
     pub fn start() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let oracle = Self { address: listener.local_addr()?, ledger: Arc::default() };
+        let oracle = Self {
+            address: listener.local_addr()?,
+            ledger: Arc::default(),
+        };
         let ledger = Arc::clone(&oracle.ledger);
         thread::spawn(move || accept(&listener, &ledger));
         Ok(oracle)
@@ -100,11 +103,15 @@ impl Ledger {
             let (now, before) = (&turn.who, &last.who);
             if turn.fence <= last.fence {
                 let (new, old) = (turn.fence, last.fence);
-                faults.push(format!("{now} has fence {new}, but {before} before it had {old}"));
+                faults.push(format!(
+                    "{now} has fence {new}, but {before} before it had {old}"
+                ));
             }
             if turn.sequence <= last.sequence {
                 let (new, old) = (turn.sequence, last.sequence);
-                faults.push(format!("{now} with sequence {new} came after {before} with {old}"));
+                faults.push(format!(
+                    "{now} with sequence {new} came after {before} with {old}"
+                ));
             }
             self.report.handovers += u32::from(now != before);
         }
@@ -176,7 +183,11 @@ fn serve(
             ["enter", who, fence, sequence] => match (fence.parse(), sequence.parse()) {
                 (Ok(fence), Ok(sequence)) => {
                     *inside = Some(who.to_owned());
-                    lock(ledger).enter(Turn { who: who.to_owned(), fence, sequence })
+                    lock(ledger).enter(Turn {
+                        who: who.to_owned(),
+                        fence,
+                        sequence,
+                    })
                 }
                 _ => Err(format!("not a turn: {line}")),
             },
@@ -195,7 +206,9 @@ fn serve(
 }
 
 fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
-    ledger.lock().expect("no thread panics while it holds the ledger")
+    ledger
+        .lock()
+        .expect("no thread panics while it holds the ledger")
 }
 
 #[cfg(test)]
@@ -204,7 +217,11 @@ mod tests {
     use crate::wait;
 
     fn turn(who: &str, fence: i64, sequence: i32) -> Turn {
-        Turn { who: who.to_owned(), fence, sequence }
+        Turn {
+            who: who.to_owned(),
+            fence,
+            sequence,
+        }
     }
 
     #[test]
@@ -247,18 +264,27 @@ mod tests {
     fn a_connection_lost_inside_is_an_exit() {
         let oracle = Oracle::start().expect("a loopback port");
         let ask = |stream: &mut TcpStream, line: &str| {
-            stream.write_all(line.as_bytes()).expect("the oracle listens");
+            stream
+                .write_all(line.as_bytes())
+                .expect("the oracle listens");
             let mut answer = String::new();
-            BufReader::new(&*stream).read_line(&mut answer).expect("the oracle answers");
+            BufReader::new(&*stream)
+                .read_line(&mut answer)
+                .expect("the oracle answers");
             answer
         };
         let mut first = TcpStream::connect(oracle.address()).expect("the oracle listens");
         assert_eq!(ask(&mut first, "enter a 1 1\n"), "ok\n");
         drop(first);
-        wait::until("the exit", wait::PATIENCE, || (oracle.report().abandoned == 1).then_some(()))
-            .expect("the oracle sees the end of the connection");
+        wait::until("the exit", wait::PATIENCE, || {
+            (oracle.report().abandoned == 1).then_some(())
+        })
+        .expect("the oracle sees the end of the connection");
         let mut second = TcpStream::connect(oracle.address()).expect("the oracle listens");
         assert_eq!(ask(&mut second, "enter b 2 2\n"), "ok\n");
-        assert_eq!(ask(&mut second, "exit a\n"), "violation a left while b was inside\n");
+        assert_eq!(
+            ask(&mut second, "exit a\n"),
+            "violation a left while b was inside\n"
+        );
     }
 }

@@ -20,14 +20,18 @@ pub fn binary() -> Option<PathBuf> {
 /// What Java takes as system properties our server reads from the file, so they are added there.
 pub(crate) fn command(config: &Path, settings: &Settings) -> io::Result<Command> {
     let binary = binary().ok_or_else(|| {
-        io::Error::other(format!("{BINARY_VARIABLE} does not name a lockkeeper-server binary"))
+        io::Error::other(format!(
+            "{BINARY_VARIABLE} does not name a lockkeeper-server binary"
+        ))
     })?;
     let mut text = fs::read_to_string(config)?;
     for (key, value) in settings.properties() {
         let key = key.strip_prefix("zookeeper.").unwrap_or(key);
         text.push_str(&format!("{key}={value}\n"));
     }
-    text.push_str("admin.enableServer=false\n4lw.commands.whitelist=*\nextendedTypesEnabled=true\n");
+    text.push_str(
+        "admin.enableServer=false\n4lw.commands.whitelist=*\nextendedTypesEnabled=true\n",
+    );
     fs::write(config, text)?;
     let mut command = Command::new(binary);
     command.arg(config);

@@ -60,7 +60,10 @@ pub fn run(command: &mut Command) -> io::Result<()> {
     }
     let printed = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("{program}: {}\n{printed}{complained}", output.status)))
+    Err(io::Error::other(format!(
+        "{program}: {}\n{printed}{complained}",
+        output.status
+    )))
 }
 
 /// Every file below the given files and folders, in a fixed order.

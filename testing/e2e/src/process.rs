@@ -38,9 +38,16 @@ impl Process {
         command.stderr(open_log(log)?);
         let child = command.spawn().map_err(|error| {
             let program = command.get_program().display().to_string();
-            io::Error::new(error.kind(), format!("{name}: cannot start {program}: {error}"))
+            io::Error::new(
+                error.kind(),
+                format!("{name}: cannot start {program}: {error}"),
+            )
         })?;
-        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log: log.to_owned(),
+        })
     }
 
     /// What to call it in messages.
@@ -66,7 +73,9 @@ impl Process {
     /// Waits for its end.
     pub fn wait(&mut self, patience: Duration) -> io::Result<ExitStatus> {
         let child = &mut self.child;
-        let ended = wait::until("end of the process", patience, || child.try_wait().transpose());
+        let ended = wait::until("end of the process", patience, || {
+            child.try_wait().transpose()
+        });
         ended.map_err(|error| self.blame(&error.to_string()))?
     }
 
@@ -92,10 +101,15 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
+    /// The whole log; empty if it cannot be read.
+    pub fn log_text(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     /// The end of the log.
     pub fn log_tail(&self) -> String {
-        let bytes = fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
+        let text = self.log_text();
         let mut tail = VecDeque::new();
         for line in text.lines() {
             if tail.len() == TAIL_LINES {
@@ -109,7 +123,11 @@ impl Process {
     /// An error that says what went wrong and shows the end of the log.
     pub fn blame(&self, what: &str) -> io::Error {
         let log = self.log.display();
-        io::Error::other(format!("{}: {what}\n--- end of {log}\n{}", self.name, self.log_tail()))
+        io::Error::other(format!(
+            "{}: {what}\n--- end of {log}\n{}",
+            self.name,
+            self.log_tail()
+        ))
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {

@@ -102,7 +102,10 @@ impl Proxy {
             rules: Vec::new(),
             seen: Vec::new(),
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
         let for_thread = Arc::clone(&shared);
         thread::spawn(move || listen(listener, address, &for_thread));
         Ok(Self { address, shared })
@@ -122,7 +125,10 @@ impl Proxy {
     pub fn install(&self, rule: Rule) -> Armed {
         let mut state = self.shared.lock();
         state.rules.push(Counter::new(rule));
-        Armed { number: state.rules.len() - 1, shared: Arc::clone(&self.shared) }
+        Armed {
+            number: state.rules.len() - 1,
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// Cuts every connection on both sides. New ones are accepted.
@@ -174,12 +180,21 @@ impl Proxy {
     /// How many frames of a kind came by.
     pub fn count(&self, direction: Direction, opcode: i32) -> usize {
         let state = self.shared.lock();
-        state.seen.iter().filter(|s| s.direction == direction && s.opcode == opcode).count()
+        state
+            .seen
+            .iter()
+            .filter(|s| s.direction == direction && s.opcode == opcode)
+            .count()
     }
 
     /// Connections that are neither cut nor closed.
     pub fn connections(&self) -> usize {
-        self.shared.lock().links.iter().filter(|link| link.is_open()).count()
+        self.shared
+            .lock()
+            .links
+            .iter()
+            .filter(|link| link.is_open())
+            .count()
     }
 }
 
@@ -224,12 +239,16 @@ impl Armed {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no thread panics while it holds the proxy's state")
+        self.state
+            .lock()
+            .expect("no thread panics while it holds the proxy's state")
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, left: Duration) -> MutexGuard<'a, State> {
         let waited = self.changed.wait_timeout(state, left);
-        waited.expect("no thread panics while it holds the proxy's state").0
+        waited
+            .expect("no thread panics while it holds the proxy's state")
+            .0
     }
 
     /// Notes a frame and asks the rules about it; gives the rule's number for [`Action::Hold`].

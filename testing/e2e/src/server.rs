@@ -70,7 +70,10 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let settings = Self { config: BTreeMap::new(), properties: BTreeMap::new() };
+        let settings = Self {
+            config: BTreeMap::new(),
+            properties: BTreeMap::new(),
+        };
         settings
             .config("tickTime", "500")
             .config("initLimit", "20")
@@ -96,7 +99,9 @@ impl Settings {
     }
 
     pub(crate) fn properties(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.properties.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        self.properties
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 }
 
@@ -168,7 +173,15 @@ impl Server {
         fs::create_dir_all(folder.path().join("data"))?;
         fs::write(folder.path().join("data/myid"), format!("{}\n", own.id))?;
         let client_port = own.client_port;
-        Ok(Self { peer, name, settings, client_port, members, process: None, folder })
+        Ok(Self {
+            peer,
+            name,
+            settings,
+            client_port,
+            members,
+            process: None,
+            folder,
+        })
     }
 
     /// Which make it is.
@@ -207,7 +220,11 @@ impl Server {
             Peer::Apache39 => apache::command(apache::RELEASE_39, &config, &self.settings)?,
             Peer::Ours => ours::command(&config, &self.settings)?,
         };
-        self.process = Some(Process::spawn_logged(&self.name, &mut command, &self.log_path())?);
+        self.process = Some(Process::spawn_logged(
+            &self.name,
+            &mut command,
+            &self.log_path(),
+        )?);
         Ok(())
     }
 
@@ -218,7 +235,11 @@ impl Server {
         let mut ended = None;
         let mode = wait::until("serving", wait::PATIENCE, || {
             ended = process.exit_status().ok().flatten();
-            if ended.is_some() { Some(None) } else { mode_of(address).ok().map(Some) }
+            if ended.is_some() {
+                Some(None)
+            } else {
+                mode_of(address).ok().map(Some)
+            }
         });
         match (mode, ended) {
             (Ok(Some(mode)), _) => Ok(mode),
@@ -270,7 +291,10 @@ impl Server {
 
     /// The end of its log, for messages.
     pub fn log_tail(&self) -> String {
-        self.process.as_ref().map(Process::log_tail).unwrap_or_default()
+        self.process
+            .as_ref()
+            .map(Process::log_tail)
+            .unwrap_or_default()
     }
 
     fn log_path(&self) -> PathBuf {
@@ -287,7 +311,12 @@ impl Server {
             lines.push("clientPortAddress=127.0.0.1".to_owned());
         }
         for member in &self.members {
-            let Member { id, quorum_port, election_port, client_port } = member;
+            let Member {
+                id,
+                quorum_port,
+                election_port,
+                client_port,
+            } = member;
             lines.push(format!(
                 "server.{id}=127.0.0.1:{quorum_port}:{election_port}:participant;127.0.0.1:{client_port}"
             ));
@@ -297,7 +326,9 @@ impl Server {
 }
 
 fn running<'a>(process: &'a mut Option<Process>, name: &str) -> io::Result<&'a mut Process> {
-    process.as_mut().ok_or_else(|| io::Error::other(format!("{name} is not running")))
+    process
+        .as_mut()
+        .ok_or_else(|| io::Error::other(format!("{name} is not running")))
 }
 
 fn mode_of(address: SocketAddr) -> io::Result<Mode> {

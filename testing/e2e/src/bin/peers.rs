@@ -19,9 +19,13 @@ fn main() -> ExitCode {
         ["serve", name] => serve(name, 1),
         ["serve", name, count] => match count.parse() {
             Ok(count) => serve(name, count),
-            Err(_) => Err(io::Error::other(format!("not a number of servers: {count}"))),
+            Err(_) => Err(io::Error::other(format!(
+                "not a number of servers: {count}"
+            ))),
         },
-        _ => Err(io::Error::other("usage: prepare | serve apache-3.9|apache-3.8|ours [N]")),
+        _ => Err(io::Error::other(
+            "usage: prepare | serve apache-3.9|apache-3.8|ours [N]",
+        )),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

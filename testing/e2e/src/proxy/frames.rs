@@ -157,7 +157,11 @@ mod tests {
                     frames.push(frame);
                 }
             }
-            assert_eq!(frames, [&stream[..6], &stream[6..10], &stream[10..]], "chunks of {chunk}");
+            assert_eq!(
+                frames,
+                [&stream[..6], &stream[6..10], &stream[10..]],
+                "chunks of {chunk}"
+            );
             assert_eq!(splitter.rest(), None);
         }
     }

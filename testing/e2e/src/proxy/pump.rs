@@ -31,7 +31,14 @@ impl Link {
             let _ = socket.set_nodelay(true);
         }
         let (silent, over) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { number, client, server, namer: Mutex::default(), silent, over }
+        Self {
+            number,
+            client,
+            server,
+            namer: Mutex::default(),
+            silent,
+            over,
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -56,7 +63,10 @@ impl Link {
     }
 
     fn name(&self, direction: Direction, frame: &[u8]) -> i32 {
-        let mut namer = self.namer.lock().expect("no thread panics while it names a frame");
+        let mut namer = self
+            .namer
+            .lock()
+            .expect("no thread panics while it names a frame");
         match direction {
             Direction::Request => namer.request(frame),
             Direction::Reply => namer.reply(frame),
@@ -101,7 +111,11 @@ fn carry(link: &Link, shared: &Shared, direction: Direction) -> io::Result<()> {
                 Piece::Frame(frame) => frame,
             };
             let opcode = link.name(direction, &frame);
-            let verdict = shared.judge(Seen { connection: link.number, direction, opcode });
+            let verdict = shared.judge(Seen {
+                connection: link.number,
+                direction,
+                opcode,
+            });
             match verdict {
                 None => target.write_all(&frame)?,
                 Some((_, Action::Drop)) => {}

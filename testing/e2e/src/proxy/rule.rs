@@ -38,17 +38,30 @@ pub struct Rule {
 impl Rule {
     /// The first reply to a request of this opcode. The server has processed the request by then.
     pub fn reply(opcode: i32) -> Self {
-        Self { direction: Direction::Reply, opcode: Some(opcode), nth: 1, action: Action::Cut }
+        Self {
+            direction: Direction::Reply,
+            opcode: Some(opcode),
+            nth: 1,
+            action: Action::Cut,
+        }
     }
 
     /// The first request of this opcode. The server will not see it.
     pub fn request(opcode: i32) -> Self {
-        Self { direction: Direction::Request, ..Self::reply(opcode) }
+        Self {
+            direction: Direction::Request,
+            ..Self::reply(opcode)
+        }
     }
 
     /// The first frame of this direction, whatever it is.
     pub fn any(direction: Direction) -> Self {
-        Self { direction, opcode: None, nth: 1, action: Action::Cut }
+        Self {
+            direction,
+            opcode: None,
+            nth: 1,
+            action: Action::Cut,
+        }
     }
 
     /// The n-th such frame instead, counted from 1 since the rule was installed.
@@ -76,12 +89,22 @@ pub(super) struct Counter {
 
 impl Counter {
     pub(super) fn new(rule: Rule) -> Self {
-        Self { rule, matched: 0, fired: false, released: false }
+        Self {
+            rule,
+            matched: 0,
+            fired: false,
+            released: false,
+        }
     }
 
     /// Counts a frame; true if it is the one.
     pub(super) fn count(&mut self, direction: Direction, opcode: i32) -> bool {
-        let Rule { direction: wanted, opcode: kind, nth, .. } = self.rule;
+        let Rule {
+            direction: wanted,
+            opcode: kind,
+            nth,
+            ..
+        } = self.rule;
         if direction != wanted || kind.is_some_and(|kind| kind != opcode) {
             return false;
         }

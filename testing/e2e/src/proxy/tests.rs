@@ -40,7 +40,9 @@ impl Echo {
     }
 
     fn next_request(&self) -> Vec<u8> {
-        self.requests.recv_timeout(PATIENCE).expect("the request arrives at the server")
+        self.requests
+            .recv_timeout(PATIENCE)
+            .expect("the request arrives at the server")
     }
 }
 
@@ -59,7 +61,9 @@ impl Client {
 
     fn dial(proxy: &Proxy) -> Self {
         let stream = TcpStream::connect(proxy.address()).expect("the proxy listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a duration above zero");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a duration above zero");
         Self { stream }
     }
 
@@ -71,7 +75,9 @@ impl Client {
     /// The xid of the next reply; an error when the connection ends instead.
     fn reply(&self) -> io::Result<i32> {
         let body = read_frame(&self.stream)?;
-        Ok(i32::from_be_bytes(*body.first_chunk().expect("a reply starts with an xid")))
+        Ok(i32::from_be_bytes(
+            *body.first_chunk().expect("a reply starts with an xid"),
+        ))
     }
 
     fn ask(&self, xid: i32, opcode: i32) -> io::Result<i32> {
@@ -81,11 +87,18 @@ impl Client {
 
     /// Whether nothing comes for a short while, neither bytes nor an end.
     fn hears_nothing(&self) -> bool {
-        self.stream.set_read_timeout(Some(SHORT)).expect("a duration above zero");
+        self.stream
+            .set_read_timeout(Some(SHORT))
+            .expect("a duration above zero");
         let silent = read_frame(&self.stream).is_err_and(|error| {
-            matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+            matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+            )
         });
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("a duration above zero");
+        self.stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a duration above zero");
         silent
     }
 }
@@ -109,10 +122,16 @@ fn passes_frames_and_names_them() {
     let client = Client::connect(&proxy);
     assert_eq!(client.ask(1, op::CREATE).expect("an answer"), 1);
     assert_eq!(client.ask(-2, op::PING).expect("an answer"), -2);
-    let opcodes: Vec<_> = proxy.seen().iter().map(|seen| (seen.direction, seen.opcode)).collect();
+    let opcodes: Vec<_> = proxy
+        .seen()
+        .iter()
+        .map(|seen| (seen.direction, seen.opcode))
+        .collect();
     let each = [op::CONNECT, op::CREATE, op::PING];
-    let expected: Vec<_> =
-        each.iter().flat_map(|&o| [(Direction::Request, o), (Direction::Reply, o)]).collect();
+    let expected: Vec<_> = each
+        .iter()
+        .flat_map(|&o| [(Direction::Request, o), (Direction::Reply, o)])
+        .collect();
     assert_eq!(opcodes, expected);
     assert_eq!(echo.next_request(), b"hello");
 }
@@ -162,7 +181,9 @@ fn cuts_inside_a_frame() {
         proxy.install(Rule::any(Direction::Reply).then(Action::CutAt(len)));
         client.send(1, op::CREATE);
         let mut got = Vec::new();
-        (&client.stream).read_to_end(&mut got).expect("bytes, then an orderly end");
+        (&client.stream)
+            .read_to_end(&mut got)
+            .expect("bytes, then an orderly end");
         assert_eq!(got, [0, 0, 0, 9, 0, 0, 0][..len], "cut at byte {len}");
     }
 }
@@ -186,7 +207,11 @@ fn a_black_hole_sends_neither_bytes_nor_an_end() {
     write_frame(&late.stream, b"hello").expect("new connections are accepted");
     assert!(late.hears_nothing());
     proxy.cut();
-    assert!(other.reply().is_err_and(|e| e.kind() == io::ErrorKind::UnexpectedEof));
+    assert!(
+        other
+            .reply()
+            .is_err_and(|e| e.kind() == io::ErrorKind::UnexpectedEof)
+    );
 }
 
 #[test]
@@ -235,15 +260,21 @@ fn a_closing_server_is_heard_by_the_client() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
     proxy.redirect(listener.local_addr().expect("it is bound"));
     let client = Client::dial(&proxy);
-    (&client.stream).write_all(b"srvr").expect("the connection is up");
+    (&client.stream)
+        .write_all(b"srvr")
+        .expect("the connection is up");
     let (mut server, _) = listener.accept().expect("the proxy connects");
     let mut word = [0; 4];
-    server.read_exact(&mut word).expect("words that are no frames pass");
+    server
+        .read_exact(&mut word)
+        .expect("words that are no frames pass");
     assert_eq!(&word, b"srvr");
     server.write_all(b"ok").expect("the connection is up");
     drop(server);
     let mut answer = String::new();
-    (&client.stream).read_to_string(&mut answer).expect("an orderly end");
+    (&client.stream)
+        .read_to_string(&mut answer)
+        .expect("an orderly end");
     assert_eq!(answer, "ok");
 }
 
