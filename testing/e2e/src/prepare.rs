@@ -21,7 +21,14 @@ pub fn sources() -> PathBuf {
 pub fn folder() -> PathBuf {
     match std::env::var_os(FOLDER_VARIABLE) {
         Some(path) => PathBuf::from(path),
-        None => sources().join("../../target/peers"),
+        None => {
+            let root = sources();
+            let root = root
+                .ancestors()
+                .nth(2)
+                .expect("this crate is two folders deep");
+            root.join("target/peers")
+        }
     }
 }
 

@@ -73,7 +73,8 @@ pub(crate) struct Shared {
 struct State {
     upstream: SocketAddr,
     gate: Gate,
-    links: Vec<Arc<Link>>,
+    /// By number; emptied some time after the end of the connection.
+    links: Vec<Option<Arc<Link>>>,
     rules: Vec<Counter>,
     seen: Vec<Seen>,
 }
@@ -89,6 +90,10 @@ enum Gate {
     /// The proxy is gone.
     Dropped,
 }
+
+/// Sockets are closed only when so many later connections exist. Closing one that has unread bytes
+/// sends RST, and a client might see that instead of the end it was to see.
+const LINKS_KEPT: usize = 100;
 
 impl Proxy {
     /// Listens on a loopback port and leads connections to `upstream`.
@@ -133,7 +138,7 @@ impl Proxy {
 
     /// Cuts every connection on both sides. New ones are accepted.
     pub fn cut(&self) {
-        for link in &self.shared.lock().links {
+        for link in self.shared.lock().links.iter().flatten() {
             link.cut();
         }
     }
@@ -143,7 +148,7 @@ impl Proxy {
     pub fn black_hole(&self) {
         let mut state = self.shared.lock();
         state.gate = Gate::Silent;
-        for link in &state.links {
+        for link in state.links.iter().flatten() {
             link.silence();
         }
     }
@@ -160,8 +165,11 @@ impl Proxy {
     /// Ends [`Proxy::refuse`] and [`Proxy::black_hole`] for new connections. Connections that were
     /// silenced stay silent.
     pub fn admit(&self) -> io::Result<()> {
-        self.shared.lock().gate = Gate::Open;
+        let before = std::mem::replace(&mut self.shared.lock().gate, Gate::Open);
         self.shared.changed.notify_all();
+        if before != Gate::Shut {
+            return Ok(());
+        }
         crate::wait::until("a listener", crate::wait::PATIENCE, || {
             TcpStream::connect(self.address).ok().map(drop)
         })
@@ -193,6 +201,7 @@ impl Proxy {
             .lock()
             .links
             .iter()
+            .flatten()
             .filter(|link| link.is_open())
             .count()
     }
@@ -324,7 +333,13 @@ fn admit(client: TcpStream, upstream: SocketAddr, gate: Gate, number: usize, sha
     if gate == Gate::Silent {
         link.silence();
     }
-    shared.lock().links.push(Arc::clone(&link));
+    let mut state = shared.lock();
+    state.links.push(Some(Arc::clone(&link)));
+    let kept = state.links.len().saturating_sub(LINKS_KEPT);
+    for slot in &mut state.links[..kept] {
+        slot.take_if(|link| !link.is_open());
+    }
+    drop(state);
     pump::start(&link, shared);
 }
 

@@ -120,14 +120,20 @@ fn carry(link: &Link, shared: &Shared, direction: Direction) -> io::Result<()> {
                 None => target.write_all(&frame)?,
                 Some((_, Action::Drop)) => {}
                 Some((_, Action::BlackHole)) => link.silence(),
-                Some((_, Action::Cut)) => link.cut(),
+                Some((_, Action::Cut)) => {
+                    link.cut();
+                    return Ok(());
+                }
                 Some((_, Action::CutAt(len))) => {
                     target.write_all(&frame[..len.min(frame.len())])?;
                     link.cut();
+                    return Ok(());
                 }
                 Some((number, Action::Hold)) => {
                     shared.await_release(number, link);
-                    target.write_all(&frame)?;
+                    if !link.is_silent() {
+                        target.write_all(&frame)?;
+                    }
                 }
             }
         }

@@ -27,10 +27,11 @@ pub enum Action {
 }
 
 /// The n-th frame of a direction and opcode, and its fate. Strikes once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Rule {
     direction: Direction,
-    opcode: Option<i32>,
+    /// Empty for every opcode.
+    opcodes: Vec<i32>,
     nth: usize,
     action: Action,
 }
@@ -39,10 +40,8 @@ impl Rule {
     /// The first reply to a request of this opcode. The server has processed the request by then.
     pub fn reply(opcode: i32) -> Self {
         Self {
-            direction: Direction::Reply,
-            opcode: Some(opcode),
-            nth: 1,
-            action: Action::Cut,
+            opcodes: vec![opcode],
+            ..Self::any(Direction::Reply)
         }
     }
 
@@ -58,10 +57,17 @@ impl Rule {
     pub fn any(direction: Direction) -> Self {
         Self {
             direction,
-            opcode: None,
+            opcodes: Vec::new(),
             nth: 1,
             action: Action::Cut,
         }
+    }
+
+    /// Of this opcode too: clients differ in which kind of create, say, they use.
+    #[must_use]
+    pub fn or(mut self, opcode: i32) -> Self {
+        self.opcodes.push(opcode);
+        self
     }
 
     /// The n-th such frame instead, counted from 1 since the rule was installed.
@@ -99,17 +105,13 @@ impl Counter {
 
     /// Counts a frame; true if it is the one.
     pub(super) fn count(&mut self, direction: Direction, opcode: i32) -> bool {
-        let Rule {
-            direction: wanted,
-            opcode: kind,
-            nth,
-            ..
-        } = self.rule;
-        if direction != wanted || kind.is_some_and(|kind| kind != opcode) {
+        let rule = &self.rule;
+        let named = rule.opcodes.is_empty() || rule.opcodes.contains(&opcode);
+        if direction != rule.direction || !named {
             return false;
         }
         self.matched += 1;
-        self.matched == nth
+        self.matched == rule.nth
     }
 
     /// Marks it as having struck.

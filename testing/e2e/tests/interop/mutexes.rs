@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use lockkeeper_e2e::contend::{Contest, contend};
-use lockkeeper_e2e::{Ensemble, MutexPeer, Peer, Server};
+use lockkeeper_e2e::proxy::{Action, Rule, op};
+use lockkeeper_e2e::{Ensemble, MutexPeer, Peer, Proxy, Server};
 
 const SHORT: Duration = Duration::from_millis(700);
 const LONG: Duration = Duration::from_secs(30);
@@ -14,6 +15,10 @@ type Connect = fn(&str, &str, &str) -> std::io::Result<MutexPeer>;
 const CURATOR: Connect = MutexPeer::curator;
 const KAZOO: Connect = MutexPeer::kazoo;
 const KAZOO_STOCK: Connect = MutexPeer::kazoo_stock;
+
+/// Every library that keeps to Curator's layout. A new one gets a line here and is in all tests
+/// below that go through them.
+const LIBRARIES: [(&str, Connect); 2] = [("curator", CURATOR), ("kazoo", KAZOO)];
 
 /// Holds with one library and knocks with the other; returns whether the newcomer was kept out.
 fn waits(server: &Server, holder: Connect, newcomer: Connect) -> bool {
@@ -44,11 +49,51 @@ fn waits(server: &Server, holder: Connect, newcomer: Connect) -> bool {
 }
 
 #[test]
-fn curator_and_kazoo_in_its_layout_wait_for_each_other() {
+fn libraries_of_one_layout_wait_for_each_other() {
     for peer in Peer::under_test() {
         let server = Server::standalone(peer).expect("it starts");
-        assert!(waits(&server, CURATOR, KAZOO), "{peer}");
-        assert!(waits(&server, KAZOO, CURATOR), "{peer}");
+        for (one, holder) in LIBRARIES {
+            for (other, newcomer) in LIBRARIES {
+                assert!(
+                    waits(&server, holder, newcomer),
+                    "{peer}: {one} then {other}"
+                );
+            }
+        }
+    }
+}
+
+/// The server has made the contender, but the client does not learn of it: it must find its znode
+/// again instead of queueing behind it.
+#[test]
+fn a_lost_reply_to_create_leaves_one_contender() {
+    for peer in Peer::under_test() {
+        for (library, connect) in LIBRARIES {
+            let server = Server::standalone(peer).expect("it starts");
+            let proxy = Proxy::start(server.address()).expect("a loopback port");
+            // The first acquisition makes the parents, so that the next create is the contender's.
+            let mut contender = connect(&proxy.connect_string(), PATH, library).expect("a session");
+            contender
+                .acquire(LONG)
+                .expect("it answers")
+                .expect("the lock is free");
+            contender.release().expect("it holds");
+
+            let create = Rule::reply(op::CREATE).or(op::CREATE2);
+            let lost = proxy.install(create.then(Action::Cut));
+            let grant = contender
+                .acquire(LONG)
+                .expect("it answers")
+                .expect("the lock is free");
+            lost.await_fired(LONG).expect("it creates a contender");
+            let dump = server.four_letter("dump").expect("it answers");
+            let ephemerals: Vec<&str> = dump
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("/lock/"))
+                .collect();
+            assert_eq!(ephemerals, [grant.znode], "{peer}, {library}");
+            contender.release().expect("it holds");
+        }
     }
 }
 
@@ -62,7 +107,7 @@ fn curator_and_stock_kazoo_walk_past_each_other() {
 }
 
 #[test]
-fn curator_and_kazoo_contend_for_one_lock() {
+fn libraries_contend_for_one_lock() {
     for peer in Peer::under_test() {
         let server = Server::standalone(peer).expect("it starts");
         run_contest(&server.connect_string());
@@ -70,7 +115,7 @@ fn curator_and_kazoo_contend_for_one_lock() {
 }
 
 #[test]
-fn curator_and_kazoo_contend_on_an_ensemble() {
+fn libraries_contend_on_an_ensemble() {
     for peer in Peer::under_test() {
         let ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
         run_contest(&ensemble.connect_string());
@@ -102,15 +147,24 @@ fn run_contest(connect: &str) {
         acquisitions: 50,
         patience: Duration::from_secs(300),
     };
-    let mut peers = vec![
-        MutexPeer::curator(connect, PATH, "curator").expect("it connects"),
-        MutexPeer::kazoo(connect, PATH, "kazoo").expect("it connects"),
-    ];
+    let mut peers: Vec<MutexPeer> = LIBRARIES
+        .iter()
+        .map(|(name, library)| library(connect, PATH, name).expect("it connects"))
+        .collect();
     let report = contend(&mut peers, contest).expect("everyone finishes");
     assert_eq!(report.violations, [""; 0]);
-    assert_eq!(report.total(), 400);
-    assert_eq!(report.entries.len(), 8, "{:?}", report.entries);
+    assert_eq!(
+        report.total(),
+        200 * u32::try_from(peers.len()).expect("a handful")
+    );
+    assert_eq!(
+        report.entries.len(),
+        4 * peers.len(),
+        "{:?}",
+        report.entries
+    );
     assert!(report.handovers > 50, "hardly any contention: {report:?}");
+    eprintln!("{report:?}");
     for peer in peers {
         peer.quit().expect("an orderly end");
     }
