@@ -1,7 +1,8 @@
 //! `interop`: the tests of `testing/e2e` that need Java and Python software.
 //!
 //! Needs `java`, `mvn` and `python3` with `venv`; everything else is fetched into `target/peers`
-//! by the tests' own harness. If the workspace has a server, it is built and tested too.
+//! by the tests' own harness. If the workspace has a server, it is built and tested too, unless
+//! `LOCKKEEPER_SERVER` names another binary, or is empty to leave ours out.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -11,7 +12,8 @@ use crate::run::{self, Result, cargo, root};
 /// Where the tests look for our server's binary.
 const SERVER_VARIABLE: &str = "LOCKKEEPER_SERVER";
 
-/// Prepares the peers and runs the tests whose names contain one of the filters.
+/// Prepares the peers and runs the tests; `filters` go to the test program, so they may be parts of
+/// names or options such as `--skip ensemble`.
 pub(crate) fn run(filters: &[&str]) -> Result<()> {
     require_tools()?;
     let prepare = [

@@ -15,7 +15,8 @@ usage: cargo xtask COMMAND
 
   tidy       check crate directions, purity of the cores and bans on unsafe code
   test       run the tests of every language and count them
-  interop    run the tests that need Java and Python software, which is fetched first
+  interop    run the tests that need Java and Python software, which is fetched first;
+             further words go to the test program, such as a part of a name
 ";
 
 fn main() -> ExitCode {

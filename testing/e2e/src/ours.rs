@@ -10,9 +10,10 @@ use crate::server::Settings;
 /// Environment variable with the path of our server's binary.
 pub const BINARY_VARIABLE: &str = "LOCKKEEPER_SERVER";
 
-/// The binary under test, if one was named.
+/// The binary under test, if one was named; an empty name is none.
 pub fn binary() -> Option<PathBuf> {
-    std::env::var_os(BINARY_VARIABLE).map(PathBuf::from)
+    let named = std::env::var_os(BINARY_VARIABLE)?;
+    (!named.is_empty()).then(|| PathBuf::from(named))
 }
 
 /// The command that runs our server on a configuration file.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::wait;
 
@@ -91,9 +91,17 @@ impl Process {
         self.wait(patience)
     }
 
-    /// SIGSTOP: the process keeps its sockets but runs no more.
+    /// SIGSTOP: the process keeps its sockets but runs no more. Returns once every thread of it
+    /// stands still, which the signal alone does not promise.
     pub fn pause(&self) -> io::Result<()> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        // Asks for stops only, so that the news of its end is left to the standard library.
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+        let stopped = wait::until("stop", wait::PATIENCE, || {
+            waitid(WaitId::Pid(self.raw_pid()), options).transpose()
+        });
+        stopped.map_err(|error| self.blame(&error.to_string()))??;
+        Ok(())
     }
 
     /// SIGCONT: undoes [`Process::pause`].
@@ -131,9 +139,12 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill_process(self.raw_pid(), signal)?)
+    }
+
+    fn raw_pid(&self) -> Pid {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let pid = pid.expect("the system gave this pid to the child");
-        Ok(kill_process(pid, signal)?)
+        pid.expect("the system gave this pid to the child")
     }
 }
 

@@ -51,6 +51,8 @@ fn a_standalone_server_comes_back_on_its_data() {
 fn a_paused_server_is_silent_and_goes_on() {
     let mut server = Server::standalone(Peer::Apache39).expect("it starts");
     server.pause().expect("it runs");
+    server.resume().expect("it runs");
+    server.pause().expect("it runs again");
     // The system still accepts for it, but no answer comes.
     let mut stream = TcpStream::connect(server.address()).expect("it listens");
     stream.write_all(b"ruok").expect("the connection is up");
