@@ -101,6 +101,15 @@ pub(super) const IMPURE: &[&str] = &[
     "tokio",
 ];
 
+/// Exceptions to [`IMPURE`]: addresses as values, which open nothing.
+pub(super) const PURE: &[&str] = &[
+    "std::net::AddrParseError",
+    "std::net::IpAddr",
+    "std::net::Ipv4Addr",
+    "std::net::Ipv6Addr",
+    "std::net::SocketAddr",
+];
+
 /// Files that are pure although their crate is not.
 pub(super) const PURE_FILES: &[&str] = &["recipes/src/plan.rs", "server/journal/src/format.rs"];
 
