@@ -1,0 +1,179 @@
+//! The deadlines of a session, each a formula over three instants.
+//!
+//! `t` is the negotiated timeout, `s` the last time something was sent, `r` the last time something
+//! was heard. All of them are monotonic and handed in, so a test can walk through a session's life
+//! in no time. Sources: `ClientCnxn.java` for ping, silence and expiry; the lease is derived from
+//! `ExpiryQueue.java` (see [`Timers::lease`]).
+
+use std::time::{Duration, Instant};
+
+/// The longest pause between two heartbeats, whatever the timeout.
+const HEARTBEAT_MAX: Duration = Duration::from_secs(10);
+/// The least time a connect attempt gets.
+const ATTEMPT_MIN: Duration = Duration::from_millis(50);
+/// The most time a close waits for its reply.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
+
+/// What the deadlines are computed from.
+#[derive(Clone, Debug)]
+pub(crate) struct Timers {
+    timeout: Duration,
+    sent_at: Instant,
+    heard_at: Instant,
+    lease: Option<Instant>,
+}
+
+impl Timers {
+    pub(crate) fn new(timeout: Duration, now: Instant) -> Self {
+        Self {
+            timeout,
+            sent_at: now,
+            heard_at: now,
+            lease: None,
+        }
+    }
+
+    /// `t`: the requested timeout until a server has negotiated another.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// A handshake that was sent at `asked_at` has been answered: the session is alive and its
+    /// clock at the leader has started anew.
+    pub(crate) fn established(&mut self, timeout: Duration, asked_at: Instant, now: Instant) {
+        self.timeout = timeout;
+        self.sent_at = now;
+        self.heard_at = now;
+        self.lease = Some(asked_at + lease_len(timeout));
+    }
+
+    pub(crate) fn sent(&mut self, now: Instant) {
+        self.sent_at = self.sent_at.max(now);
+    }
+
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.heard_at = self.heard_at.max(now);
+    }
+
+    /// A request sent at `asked_at` has been answered.
+    ///
+    /// A reply that comes after the lease has run out proves nothing by itself: a follower may
+    /// answer for a session that the leader has already ended. A committed write does prove it,
+    /// since the leader has looked at the session (`committed`).
+    pub(crate) fn acknowledged(&mut self, asked_at: Instant, committed: bool, now: Instant) {
+        let extended = asked_at + lease_len(self.timeout);
+        if let Some(lease) = &mut self.lease
+            && (committed || now <= *lease)
+        {
+            *lease = extended.max(*lease);
+        }
+    }
+
+    /// Until when the ensemble cannot have ended the session, by what this client knows:
+    /// the send time of the newest answered request plus 7/10 `t`.
+    ///
+    /// The leader hears of a touch at most half a tick after the server that answered, and `t` is
+    /// at least two ticks unless an operator has lowered the minimum: 3/4 `t` are left, and 1/20
+    /// goes for the way between servers and for clocks that run at different rates.
+    pub(crate) fn lease(&self) -> Option<Instant> {
+        self.lease
+    }
+
+    /// When to send a ping: a third of `t` after the last send, and after the last thing heard
+    /// unless a ping is already on its way.
+    pub(crate) fn heartbeat_at(&self, ping_outstanding: bool) -> Instant {
+        let pause = (self.timeout / 3).min(HEARTBEAT_MAX);
+        let from = if ping_outstanding {
+            self.sent_at
+        } else {
+            self.sent_at.min(self.heard_at)
+        };
+        from + pause
+    }
+
+    /// When a silent link is given up for another server.
+    pub(crate) fn failover_at(&self) -> Instant {
+        self.heard_at + self.timeout * 2 / 3
+    }
+
+    /// When the session is taken for ended although no server could say so.
+    pub(crate) fn expiry_at(&self) -> Instant {
+        self.heard_at + self.timeout * 4 / 3
+    }
+
+    /// When a connect attempt that starts now is given up: its share of what is left of `t`.
+    ///
+    /// Once `t` has run out the session is most likely gone, and attempts get shares of a whole
+    /// `t` again, since then only a clear answer matters.
+    pub(crate) fn attempt_until(&self, attempts_left: u32, now: Instant) -> Instant {
+        let left = (self.heard_at + self.timeout).saturating_duration_since(now);
+        let whole = if left.is_zero() { self.timeout } else { left };
+        now + (whole / attempts_left.max(1)).max(ATTEMPT_MIN)
+    }
+
+    /// When a close stops waiting for its reply.
+    pub(crate) fn close_until(&self, now: Instant) -> Instant {
+        now + (self.timeout / 3).min(CLOSE_MAX)
+    }
+}
+
+fn lease_len(timeout: Duration) -> Duration {
+    timeout * 7 / 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Duration = Duration::from_secs(6);
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn anywhen() -> Instant {
+        Instant::now()
+    }
+
+    fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn formulas() {
+        let zero = anywhen();
+        let mut timers = Timers::new(T, zero);
+        timers.established(T, zero, zero);
+        assert_eq!(timers.heartbeat_at(false), zero + secs(2));
+        assert_eq!(timers.failover_at(), zero + secs(4));
+        assert_eq!(timers.expiry_at(), zero + secs(8));
+        timers.sent(zero + secs(1));
+        assert_eq!(timers.heartbeat_at(false), zero + secs(2));
+        assert_eq!(timers.heartbeat_at(true), zero + secs(3));
+        assert_eq!(timers.close_until(zero), zero + secs(2));
+        assert_eq!(timers.attempt_until(3, zero + secs(3)), zero + secs(4));
+        assert_eq!(timers.attempt_until(1, zero + secs(7)), zero + secs(13));
+        let mut long = Timers::new(secs(60), zero);
+        long.established(secs(60), zero, zero);
+        assert_eq!(long.heartbeat_at(false), zero + secs(10));
+    }
+
+    #[test]
+    fn a_lease_that_ran_out_needs_proof() {
+        let zero = anywhen();
+        let mut timers = Timers::new(T, zero);
+        assert_eq!(timers.lease(), None);
+        timers.established(T, zero, zero + secs(1));
+        let first = zero + Duration::from_millis(4200);
+        assert_eq!(timers.lease(), Some(first));
+        timers.acknowledged(zero + secs(1), false, zero + secs(2));
+        assert_eq!(timers.lease(), Some(first + secs(1)));
+        timers.acknowledged(zero + secs(5), false, zero + secs(6));
+        assert_eq!(
+            timers.lease(),
+            Some(first + secs(1)),
+            "came after the lease had ended"
+        );
+        timers.acknowledged(zero + secs(5), true, zero + secs(6));
+        assert_eq!(timers.lease(), Some(first + secs(5)));
+        timers.acknowledged(zero, true, zero + secs(6));
+        assert_eq!(timers.lease(), Some(first + secs(5)), "never shrinks");
+    }
+}

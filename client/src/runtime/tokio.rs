@@ -1,0 +1,97 @@
+//! The runtime of production: tokio's sockets, timers and tasks.
+
+use std::future::Future;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::BytesMut;
+use futures::future::BoxFuture;
+use lockkeeper_session::{HostPort, LinkLoss, Misuse};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::runtime::Handle;
+
+use super::{Link, Runtime};
+
+/// A tokio runtime, held by its handle.
+#[derive(Clone, Debug)]
+pub struct TokioRuntime {
+    handle: Handle,
+}
+
+impl TokioRuntime {
+    /// Uses the given runtime, whose I/O and time must be enabled.
+    pub fn new(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    /// Uses the runtime this is called in; outside of one it fails with [`Misuse::NoRuntime`].
+    pub fn current() -> Result<Self, Misuse> {
+        Handle::try_current()
+            .map(Self::new)
+            .map_err(|_| Misuse::NoRuntime)
+    }
+}
+
+impl Runtime for TokioRuntime {
+    fn connect(&self, server: HostPort) -> BoxFuture<'static, Result<Box<dyn Link>, LinkLoss>> {
+        Box::pin(async move {
+            let addresses = lookup_host((server.host.as_str(), server.port))
+                .await
+                .map_err(|_| LinkLoss::Name)?;
+            let mut last = LinkLoss::Name;
+            for address in addresses {
+                match open(address).await {
+                    Ok(stream) => return Ok(Box::new(TcpLink { stream }) as Box<dyn Link>),
+                    Err(error) => last = LinkLoss::Io(error.kind()),
+                }
+            }
+            Err(last)
+        })
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+        // A timer finds its runtime when it is made, and this thread may have none.
+        let _guard = self.handle.enter();
+        Box::pin(tokio::time::sleep_until(at.into()))
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.handle.spawn(task);
+    }
+
+    fn now(&self) -> Instant {
+        let _guard = self.handle.enter();
+        tokio::time::Instant::now().into_std()
+    }
+
+    /// The standard library's hasher keys: operating system entropy without a dependency.
+    fn seed(&self) -> u64 {
+        std::hash::RandomState::new().build_hasher().finish()
+    }
+}
+
+async fn open(address: std::net::SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // Requests are gathered before they are written; waiting for more would only add delay.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+struct TcpLink {
+    stream: TcpStream,
+}
+
+impl Link for TcpLink {
+    fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut BytesMut) -> Poll<io::Result<usize>> {
+        // The future holds no state between polls, so making it anew each time loses nothing.
+        pin!(self.stream.read_buf(into)).poll(cx)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        pin!(&mut self.stream).poll_write(cx, bytes)
+    }
+}
