@@ -32,8 +32,20 @@ pub struct Builder {
     runtime: Option<Arc<dyn Runtime>>,
 }
 
+impl Client {
+    /// Settings for a client of `host:port[,host:port]*[/chroot]`.
+    pub fn builder(connect_string: impl Into<String>) -> Builder {
+        Builder::new(connect_string.into())
+    }
+
+    /// Connects with the default settings; see [`Builder::connect`].
+    pub async fn connect(connect_string: &str) -> Result<Client, Error> {
+        Self::builder(connect_string).connect().await
+    }
+}
+
 impl Builder {
-    pub(crate) fn new(connect_string: String) -> Self {
+    fn new(connect_string: String) -> Self {
         Self {
             connect_string,
             session_timeout: Duration::from_secs(10),

@@ -22,7 +22,6 @@ use lockkeeper_wire::{
 };
 use tokio::sync::oneshot;
 
-use crate::builder::Builder;
 use crate::call::{Call, Finish};
 use crate::driver::Shared;
 use crate::inbox::Command;
@@ -30,8 +29,9 @@ use crate::options::{
     CreateOptions, Created, Op, OpResult, ReadOp, ReadResult, ReconfigOptions, Znode,
     create_request, path_version, path_watch, set_request, texts, wrong_kind, znode_path,
 };
+use crate::slot::Slot;
 use crate::states::States;
-use crate::watch::{OneShotWatch, PersistentWatch, Slot, Watcher};
+use crate::watch::{OneShotWatch, PersistentWatch, Watcher};
 
 /// Bytes that a call holds besides its data, roughly.
 const CALL_WEIGHT: usize = 256;
@@ -81,16 +81,6 @@ impl Client {
                 random,
             }),
         }
-    }
-
-    /// Settings for a client of `host:port[,host:port]*[/chroot]`.
-    pub fn builder(connect_string: impl Into<String>) -> Builder {
-        Builder::new(connect_string.into())
-    }
-
-    /// Connects with the default settings; see [`Builder::connect`].
-    pub async fn connect(connect_string: &str) -> Result<Client, Error> {
-        Self::builder(connect_string).connect().await
     }
 
     /// Creates a znode.
@@ -374,7 +364,7 @@ impl Client {
         self.owner.shared.status.look(|view| view.lease)
     }
 
-    /// Waits until the bounds of [`Builder::queue_limits`] leave room for another call. Others may
+    /// Waits until the bounds of [`Builder::queue_limits`](crate::Builder::queue_limits) leave room for another call. Others may
     /// take it first.
     pub async fn capacity(&self) {
         self.owner.shared.inbox.room().await;
@@ -563,10 +553,7 @@ fn stat_or_none(result: Result<Response, Error>) -> Result<Option<Stat>, Error> 
 
 fn znode(result: Result<Response, Error>) -> Result<Znode, Error> {
     match result? {
-        Response::GetData(body) => Ok(Znode {
-            data: body.data,
-            stat: body.stat,
-        }),
+        Response::GetData(body) => Ok(Znode::new(body.data, body.stat)),
         other => wrong_kind(other),
     }
 }

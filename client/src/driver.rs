@@ -23,8 +23,8 @@ use tracing::debug;
 
 use crate::inbox::{Answer, Command, Inbox};
 use crate::runtime::{Link, Runtime};
+use crate::slot::{Slot, WatchEvent, WatchItem};
 use crate::states::Status;
-use crate::watch::{Slot, WatchEvent, WatchItem};
 
 /// Bytes read before what they say is worked off.
 const READ_LEN: usize = 256 * 1024;
@@ -63,8 +63,8 @@ impl Shutdown {
 }
 
 enum Wire {
-    None,
     Dialing(BoxFuture<'static, Result<Box<dyn Link>, LinkLoss>>),
+    None,
     Open {
         link: Box<dyn Link>,
         frames: Deframer,
@@ -211,6 +211,8 @@ impl Driver {
         }
         if read > 0 {
             self.session.handle_bytes(now, frames);
+            // Before any reply, so that no caller sees an older zxid or lease than its own.
+            self.shared.status.progress(&self.session);
             self.drain();
         }
         // The session may have dropped the link for what it read.
@@ -262,8 +264,8 @@ impl Driver {
             progress = true;
             self.drain();
         }
-        self.drain();
-        progress
+        // A request that cannot be sent is answered while the rest is.
+        self.drain() || progress
     }
 
     fn lost(&mut self, now: Instant, why: LinkLoss) {
@@ -271,15 +273,12 @@ impl Driver {
         self.session.handle_disconnected(now, why);
     }
 
-    /// Works off all events, in order.
-    fn drain(&mut self) {
-        let mut first = true;
+    /// Works off all events, in order; says whether there were any.
+    fn drain(&mut self) -> bool {
+        let mut any = false;
         let (mut calls, mut bytes) = (0, 0);
         while let Some(event) = self.session.poll_event() {
-            // A caller whose reply has come must not see an older zxid or lease.
-            if std::mem::take(&mut first) {
-                self.shared.status.progress(&self.session);
-            }
+            any = true;
             match event {
                 Event::Connect(server) => {
                     self.wire = Wire::Dialing(self.shared.runtime.connect(server));
@@ -313,6 +312,7 @@ impl Driver {
         if calls > 0 {
             self.shared.inbox.answered(calls, bytes);
         }
+        any
     }
 
     fn deliver(&mut self, watcher: Ticket, event: lockkeeper_session::WatchEvent) {

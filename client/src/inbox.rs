@@ -5,7 +5,7 @@
 //! it, not once per call. The list is bounded by what waits for replies: above the bounds a call
 //! fails at once, since it cannot wait without giving up its place.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Waker};
 use std::time::Instant;
 
@@ -13,30 +13,31 @@ use lockkeeper_session::{Credential, Error, Ticket};
 use lockkeeper_wire::{Request, Response};
 use tokio::sync::{Notify, oneshot};
 
-use crate::watch::Slot;
+use crate::lock::locked;
+use crate::slot::Slot;
 
 /// What a call waits for.
 pub(crate) type Answer = oneshot::Sender<Result<Response, Error>>;
 
 /// What the driver is asked to do.
 pub(crate) enum Command {
+    AddAuth {
+        ticket: Ticket,
+        credential: Credential,
+        answer: Answer,
+    },
+    Close,
+    Deadline(Ticket, Instant),
     /// A request; `slot` takes the events of the watch that it leaves.
     Submit {
         ticket: Ticket,
         request: Request,
         weight: usize,
         answer: Answer,
-        slot: Option<std::sync::Arc<Slot>>,
+        slot: Option<Arc<Slot>>,
         deadline: Option<Instant>,
     },
-    AddAuth {
-        ticket: Ticket,
-        credential: Credential,
-        answer: Answer,
-    },
-    Deadline(Ticket, Instant),
     Unwatch(Ticket),
-    Close,
 }
 
 /// Bounds of what waits for replies.
@@ -70,11 +71,6 @@ impl std::fmt::Debug for Inbox {
     }
 }
 
-/// Locks; a panic elsewhere while locked leaves nothing half done in these small structures.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Inbox {
     pub(crate) fn new(limits: QueueLimits) -> Self {
         Self {
@@ -101,15 +97,15 @@ impl Inbox {
         inner.bytes += weight;
         let ticket = Ticket(inner.tickets);
         inner.tickets += 1;
-        inner.push(command(ticket));
+        push(inner, command(ticket));
         Ok(ticket)
     }
 
     /// Adds what needs no ticket; forgotten when the driver has ended.
     pub(crate) fn push(&self, command: Command) {
-        let mut inner = locked(&self.inner);
+        let inner = locked(&self.inner);
         if inner.end.is_none() {
-            inner.push(command);
+            push(inner, command);
         }
     }
 
@@ -163,13 +159,12 @@ impl Inner {
     fn is_full(&self, limits: QueueLimits) -> bool {
         self.calls >= limits.calls_max || self.bytes >= limits.bytes_max
     }
+}
 
-    fn push(&mut self, command: Command) {
-        self.commands.push(command);
-        // Under the lock, so that the driver is not woken for what it has taken already; waking
-        // only schedules it.
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
+/// Adds a command and wakes the driver, if it waits, once the lock is free again.
+fn push(mut inner: MutexGuard<'_, Inner>, command: Command) {
+    inner.commands.push(command);
+    let waker = inner.waker.take();
+    drop(inner);
+    waker.into_iter().for_each(Waker::wake);
 }

@@ -24,7 +24,11 @@
 //! clients.
 //!
 //! ```text
-//! options, watch, retry ← runtime ← inbox ← driver ← client ← builder
+//! lock ← slot, states
+//! slot ← inbox ← watch, call, driver
+//! runtime ← call, driver
+//! options, call, watch, driver ← client ← builder
+//! retry ← builder
 //! ```
 
 #![forbid(unsafe_code)]
@@ -34,9 +38,11 @@ mod call;
 mod client;
 mod driver;
 mod inbox;
+mod lock;
 mod options;
 mod retry;
 pub mod runtime;
+mod slot;
 mod states;
 mod watch;
 
@@ -56,5 +62,6 @@ pub use options::{
     CreateOptions, Created, Op, OpResult, ReadOp, ReadResult, ReconfigOptions, Znode,
 };
 pub use runtime::Runtime;
+pub use slot::{WatchEvent, WatchItem};
 pub use states::{StateChange, States};
-pub use watch::{OneShotWatch, PersistentWatch, WatchEvent, WatchItem};
+pub use watch::{OneShotWatch, PersistentWatch};

@@ -64,6 +64,10 @@ pub struct Created {
     pub stat: Stat,
 }
 
+/// Data up to this length is copied out of what was received: keeping a slice of it would keep all
+/// that came with it.
+const COPIED_LEN_MAX: usize = 4096;
+
 /// A znode's data and metadata, of one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Znode {
@@ -74,6 +78,17 @@ pub struct Znode {
 }
 
 impl Znode {
+    pub(crate) fn new(data: Option<Bytes>, stat: Stat) -> Self {
+        let copied = |data: Bytes| match data.len() {
+            0..=COPIED_LEN_MAX => Bytes::copy_from_slice(&data),
+            _ => data,
+        };
+        Self {
+            data: data.map(copied),
+            stat,
+        }
+    }
+
     /// The data, with null read as empty.
     pub fn bytes(&self) -> &[u8] {
         self.data.as_deref().unwrap_or_default()
@@ -254,7 +269,7 @@ pub enum ReadResult {
 impl ReadResult {
     pub(crate) fn from_wire(result: multi::ReadResult) -> Self {
         match result {
-            multi::ReadResult::GetData { data, stat } => Self::Znode(Znode { data, stat }),
+            multi::ReadResult::GetData { data, stat } => Self::Znode(Znode::new(data, stat)),
             multi::ReadResult::GetChildren(children) => Self::Children(texts(children)),
             multi::ReadResult::Error(code) => Self::Failed(code),
         }

@@ -8,7 +8,7 @@ use lockkeeper_session::{Error, Session, SessionCredentials, State};
 use lockkeeper_wire::{SessionId, Zxid};
 use tokio::sync::Notify;
 
-use crate::inbox::locked;
+use crate::lock::locked;
 
 /// A change of the session's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,8 @@ impl Status {
             view.change = change;
             view.credentials = session.credentials();
             view.timeout = session.timeout();
+            view.zxid_seen = session.zxid_seen();
+            view.lease = session.lease_deadline();
             view.end = session.end_error();
         }
         self.changed.notify_waiters();

@@ -44,15 +44,6 @@ pub struct ConnectString {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConnectStringError {
-    /// No server is named.
-    #[error("connect string names no server: write host:port[,host:port]*[/chroot]")]
-    Empty,
-    /// A comma has no server before or behind it.
-    #[error("connect string has an empty entry at place {0}: remove the extra comma")]
-    EmptyEntry(usize),
-    /// A port is not a number from 1 to 65535.
-    #[error("{0:?} has no valid port: write a number from 1 to 65535 behind the colon")]
-    Port(String),
     /// An address has a bracket without its other half, text around it, or no brackets at all.
     #[error("{0:?} is no server: write an IPv6 address as [address]:port")]
     Address(String),
@@ -64,6 +55,15 @@ pub enum ConnectStringError {
         /// What is wrong with it.
         source: PathError,
     },
+    /// No server is named.
+    #[error("connect string names no server: write host:port[,host:port]*[/chroot]")]
+    Empty,
+    /// A comma has no server before or behind it.
+    #[error("connect string has an empty entry at place {0}: remove the extra comma")]
+    EmptyEntry(usize),
+    /// A port is not a number from 1 to 65535.
+    #[error("{0:?} has no valid port: write a number from 1 to 65535 behind the colon")]
+    Port(String),
 }
 
 impl FromStr for ConnectString {

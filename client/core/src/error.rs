@@ -27,29 +27,6 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server refused the operation.
-    #[error(transparent)]
-    Op(#[from] OpError),
-    /// A part of a multi failed, and so none of it was applied.
-    #[error("part {index} of the multi failed and nothing was applied: {code}")]
-    Multi {
-        /// Place of the part, from 0.
-        index: usize,
-        /// Its code.
-        code: ErrorCode,
-    },
-    /// The link broke between the request and its reply.
-    #[error("connection lost before the reply came: {}", hint(*outcome))]
-    ConnectionLoss {
-        /// Whether the request may have been carried out.
-        outcome: Outcome,
-    },
-    /// The session has ended: its ephemerals are gone and its watches are void.
-    #[error("session expired: connect a new client; {}", hint(*outcome))]
-    SessionExpired {
-        /// Whether the request may have been carried out.
-        outcome: Outcome,
-    },
     /// The ensemble refused a credential.
     #[error("authentication failed: check the scheme and credential given to the builder")]
     AuthFailed {
@@ -62,22 +39,26 @@ pub enum Error {
         /// Whether the request may have been carried out.
         outcome: Outcome,
     },
-    /// The call's own deadline passed; the session goes on.
-    #[error("no reply before the call's deadline: {}", hint(*outcome))]
-    Timeout {
-        /// Whether the request may have been carried out, or still will be.
+    /// The link broke between the request and its reply.
+    #[error("connection lost before the reply came: {}", hint(*outcome))]
+    ConnectionLoss {
+        /// Whether the request may have been carried out.
         outcome: Outcome,
     },
-    /// Too many calls, or too many bytes of them, wait for replies.
-    #[error("too many calls wait for replies: await capacity or raise the queue limits")]
-    QueueFull,
-    /// No server took the session within the time set for the first connect.
-    #[error("no server could be reached in time{}: check the connect string",
-        last.map(|loss| format!(", last attempt: {loss}")).unwrap_or_default())]
-    Unreachable {
-        /// How the last attempt failed.
-        last: Option<LinkLoss>,
+    /// The call itself is wrong and was never sent.
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
+    /// A part of a multi failed, and so none of it was applied.
+    #[error("part {index} of the multi failed and nothing was applied: {code}")]
+    Multi {
+        /// Place of the part, from 0.
+        index: usize,
+        /// Its code.
+        code: ErrorCode,
     },
+    /// The server refused the operation.
+    #[error(transparent)]
+    Op(#[from] OpError),
     /// The reply cannot be understood; the link it came over is dropped.
     #[error("reply cannot be understood: {what}")]
     Protocol {
@@ -86,9 +67,28 @@ pub enum Error {
         /// Whether the request may have been carried out.
         outcome: Outcome,
     },
-    /// The call itself is wrong and was never sent.
-    #[error(transparent)]
-    Misuse(#[from] Misuse),
+    /// Too many calls, or too many bytes of them, wait for replies.
+    #[error("too many calls wait for replies: await capacity or raise the queue limits")]
+    QueueFull,
+    /// The session has ended: its ephemerals are gone and its watches are void.
+    #[error("session expired: connect a new client; {}", hint(*outcome))]
+    SessionExpired {
+        /// Whether the request may have been carried out.
+        outcome: Outcome,
+    },
+    /// The call's own deadline passed; the session goes on.
+    #[error("no reply before the call's deadline: {}", hint(*outcome))]
+    Timeout {
+        /// Whether the request may have been carried out, or still will be.
+        outcome: Outcome,
+    },
+    /// No server took the session within the time set for the first connect.
+    #[error("no server could be reached in time{}: check the connect string",
+        last.map(|loss| format!(", last attempt: {loss}")).unwrap_or_default())]
+    Unreachable {
+        /// How the last attempt failed.
+        last: Option<LinkLoss>,
+    },
 }
 
 fn hint(outcome: Outcome) -> &'static str {
@@ -183,9 +183,9 @@ pub(crate) fn ends_link(code: ErrorCode) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LinkLoss {
-    /// The host name has no address.
-    #[error("host name cannot be resolved")]
-    Name,
+    /// The server answered with a code that ends the link.
+    #[error("server gave up the session's link: {0}")]
+    Code(ErrorCode),
     /// The server closed the link; during the handshake this is how it says that it does not serve
     /// or has seen less than this client.
     #[error("server closed the link")]
@@ -193,15 +193,15 @@ pub enum LinkLoss {
     /// The transport failed.
     #[error("transport failed: {0}")]
     Io(io::ErrorKind),
-    /// Nothing was heard for too long.
-    #[error("nothing heard for too long")]
-    Silence,
+    /// The host name has no address.
+    #[error("host name cannot be resolved")]
+    Name,
     /// The server sent what no server may send.
     #[error("server broke the protocol: {0}")]
     Protocol(Violation),
-    /// The server answered with a code that ends the link.
-    #[error("server gave up the session's link: {0}")]
-    Code(ErrorCode),
+    /// Nothing was heard for too long.
+    #[error("nothing heard for too long")]
+    Silence,
 }
 
 /// How a server broke the protocol.
@@ -211,9 +211,9 @@ pub enum Violation {
     /// A frame cannot be accepted.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// A record cannot be read.
-    #[error(transparent)]
-    Record(#[from] DecodeError),
+    /// A reply's body is not of the kind its operation has.
+    #[error("reply of another operation")]
+    Kind,
     /// A reply answers no request, or not the oldest one.
     #[error("reply to request {got} where {want:?} is due")]
     Order {
@@ -222,15 +222,21 @@ pub enum Violation {
         /// The number of the oldest request without a reply.
         want: Option<i32>,
     },
-    /// A reply's body is not of the kind its operation has.
-    #[error("reply of another operation")]
-    Kind,
+    /// A record cannot be read.
+    #[error(transparent)]
+    Record(#[from] DecodeError),
 }
 
 /// A call that is wrong by itself, whatever the server.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Misuse {
+    /// The connect string cannot be read.
+    #[error(transparent)]
+    ConnectString(#[from] ConnectStringError),
+    /// There is no runtime to run the client on.
+    #[error("no runtime: connect inside a tokio runtime or give one to the builder")]
+    NoRuntime,
     /// The path is not a znode path.
     #[error("{path:?} is no znode path: {source}")]
     Path {
@@ -239,12 +245,9 @@ pub enum Misuse {
         /// What is wrong with it.
         source: PathError,
     },
-    /// The connect string cannot be read.
-    #[error(transparent)]
-    ConnectString(#[from] ConnectStringError),
-    /// A time to live is missing, not needed, or out of range.
-    #[error("time to live must be given for the TTL modes only, from 1 ms to 2^40 - 1 ms")]
-    Ttl,
+    /// The session timeout is 0 or beyond what the protocol can say.
+    #[error("session timeout must be from 1 ms to 2^31 - 1 ms")]
+    SessionTimeout,
     /// The request is longer than servers accept.
     #[error(
         "request of {len} bytes is above the {max} that servers accept: split it, or raise \
@@ -256,10 +259,7 @@ pub enum Misuse {
         /// Bytes accepted.
         max: usize,
     },
-    /// The session timeout is 0 or beyond what the protocol can say.
-    #[error("session timeout must be from 1 ms to 2^31 - 1 ms")]
-    SessionTimeout,
-    /// There is no runtime to run the client on.
-    #[error("no runtime: connect inside a tokio runtime or give one to the builder")]
-    NoRuntime,
+    /// A time to live is missing, not needed, or out of range.
+    #[error("time to live must be given for the TTL modes only, from 1 ms to 2^40 - 1 ms")]
+    Ttl,
 }

@@ -22,6 +22,12 @@ pub enum Event {
     Connect(HostPort),
     /// Drop the link, or the attempt to open one; nothing is to be reported about it any more.
     Disconnect,
+    /// A persistent watch has been armed again after a reconnect: what happened in between is not
+    /// known, so its owner should read again.
+    Rearmed {
+        /// The call that left the watch.
+        watcher: Ticket,
+    },
     /// A call has ended; comes exactly once for each ticket submitted.
     Reply {
         /// The call.
@@ -29,18 +35,14 @@ pub enum Event {
         /// Its result with the caller's paths.
         result: Result<Response, Error>,
     },
+    /// The session's state has changed.
+    State(StateChange),
     /// Something happened to a watched znode.
     Watch {
         /// The call that left the watch; of a one-shot watch never named again.
         watcher: Ticket,
         /// What happened.
         event: WatchEvent,
-    },
-    /// A persistent watch has been armed again after a reconnect: what happened in between is not
-    /// known, so its owner should read again.
-    Rearmed {
-        /// The call that left the watch.
-        watcher: Ticket,
     },
     /// No event will come for a watch any more.
     WatchEnd {
@@ -49,8 +51,6 @@ pub enum Event {
         /// Why.
         why: WatchEnd,
     },
-    /// The session's state has changed.
-    State(StateChange),
 }
 
 /// What happened to a watched znode.
@@ -69,9 +69,6 @@ pub struct WatchEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum WatchEnd {
-    /// The session has ended.
-    #[error("watch ended with its session: session expired")]
-    SessionExpired,
     /// The ensemble refused a credential.
     #[error("watch ended with its session: authentication failed")]
     AuthFailed,
@@ -81,26 +78,29 @@ pub enum WatchEnd {
     /// A server refused to take the watch over after a reconnect.
     #[error("watch could not be armed again after a reconnect: {0}")]
     Refused(ErrorCode),
+    /// The session has ended.
+    #[error("watch ended with its session: session expired")]
+    SessionExpired,
 }
 
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {
-    /// No session yet.
-    Connecting,
-    /// In touch with a server that takes writes.
-    Connected,
-    /// In touch with a server that has lost its quorum and only reads.
-    ConnectedReadOnly,
-    /// Out of touch; the session may live or not. Calls wait or fail with a connection loss.
-    Suspended,
-    /// The session has ended, by a server's word or because it cannot have lived that long. Final.
-    Expired,
     /// A credential was refused. Final.
     AuthFailed,
     /// Closed by its owner, or never connected in the time given for it. Final.
     Closed,
+    /// In touch with a server that takes writes.
+    Connected,
+    /// In touch with a server that has lost its quorum and only reads.
+    ConnectedReadOnly,
+    /// No session yet.
+    Connecting,
+    /// The session has ended, by a server's word or because it cannot have lived that long. Final.
+    Expired,
+    /// Out of touch; the session may live or not. Calls wait or fail with a connection loss.
+    Suspended,
 }
 
 impl State {

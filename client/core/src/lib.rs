@@ -24,9 +24,9 @@
 //! There is one owner; time never goes back.
 //!
 //! ```text
-//! error ← event ← auth, pending, watches, phase
-//! connect_string ← endpoints ← config ← session ← receive, transmit
-//! timer, chroot ← session
+//! connect_string ← error ← event ← auth, pending, phase, watches
+//! connect_string ← endpoints; auth, endpoints ← config
+//! config, auth, chroot, pending, phase, timer, watches ← session ← receive, transmit
 //! ```
 
 #![forbid(unsafe_code)]

@@ -20,16 +20,16 @@ const SENDS_MAX: u8 = 3;
 /// Why a request is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// A caller waits for the reply.
-    Call(Ticket),
     /// The caller has been told that its deadline passed; the reply is matched and dropped.
     Abandoned(Ticket),
-    /// Takes a watch off the server that nobody here wants any more.
-    Unwatch,
-    /// Arms watches again on a new link.
-    Restore,
+    /// A caller waits for the reply.
+    Call(Ticket),
     /// Ends the session.
     Close,
+    /// Arms watches again on a new link.
+    Restore,
+    /// Takes a watch off the server that nobody here wants any more.
+    Unwatch,
 }
 
 /// A request and what is to be done with its reply.

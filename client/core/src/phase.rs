@@ -11,9 +11,9 @@ use crate::event::{State, WatchEnd};
 /// The phases; only the last is final.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    Disconnected(Disconnected),
-    Connecting(Connecting),
     Connected(Connected),
+    Connecting(Connecting),
+    Disconnected(Disconnected),
     Over(Over),
 }
 
@@ -34,12 +34,12 @@ pub(crate) struct Connecting {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Handshake {
+    /// Sent at this time.
+    Asked(Instant),
     /// The transport is not there yet.
     Dialing,
     /// The request is the next thing to send.
     Due,
-    /// Sent at this time.
-    Asked(Instant),
 }
 
 /// A server has taken the session.
@@ -66,9 +66,9 @@ pub(crate) struct Over {
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    Expired,
     AuthFailed,
     Closed,
+    Expired,
     /// The first connect took too long.
     Unreachable(Option<LinkLoss>),
 }

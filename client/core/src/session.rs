@@ -160,7 +160,21 @@ impl Session {
     /// Paths are the caller's, without chroot. The ticket is answered by one [`Event::Reply`]; if
     /// the request leaves a watch, the ticket is that watch's name too. After [`Session::close`]
     /// the answer is [`Error::Closed`], after an end the error of that end.
+    ///
+    /// # Panics
+    ///
+    /// For what the session sends by itself: ping, auth, sasl, setWatches and closeSession.
     pub fn submit(&mut self, _now: Instant, ticket: Ticket, mut request: Request) {
+        let own = matches!(
+            request,
+            Request::Ping
+                | Request::Auth(_)
+                | Request::Sasl(_)
+                | Request::SetWatches(_)
+                | Request::SetWatches2(_)
+                | Request::CloseSession
+        );
+        assert!(!own, "{:?} is for the session to send", request.op());
         if let Some(end) = self.refuses() {
             let result = Err(end.error(Outcome::NotApplied));
             return self.events.push_back(Event::Reply { ticket, result });
@@ -228,6 +242,8 @@ impl Session {
         let phase = match &self.phase {
             Phase::Disconnected(waiting) => waiting.retry_at,
             Phase::Connecting(attempt) => attempt.until,
+            // A ping that is due already waits for the transport and not for time.
+            Phase::Connected(link) if link.ping_due => self.timers.failover_at(),
             Phase::Connected(link) => self
                 .timers
                 .heartbeat_at(!link.pings.is_empty())

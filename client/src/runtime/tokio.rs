@@ -81,12 +81,19 @@ async fn open(address: std::net::SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Room made for a read, and the least that is left before more is made.
+const READ_ROOM: usize = 32 * 1024;
+const READ_ROOM_MIN: usize = 4 * 1024;
+
 struct TcpLink {
     stream: TcpStream,
 }
 
 impl Link for TcpLink {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut BytesMut) -> Poll<io::Result<usize>> {
+        if into.capacity() - into.len() < READ_ROOM_MIN {
+            into.reserve(READ_ROOM);
+        }
         // The future holds no state between polls, so making it anew each time loses nothing.
         pin!(self.stream.read_buf(into)).poll(cx)
     }
