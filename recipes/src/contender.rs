@@ -1,0 +1,188 @@
+//! One contender: a task that owns one znode from before its creation until its deletion is known.
+//!
+//! Whoever wants the lock holds no more than a ticket, and dropping it at any await is only a
+//! message to this task. The task belongs to the client and is there before the create is sent, so
+//! no exit of the caller - error, cancellation, panic, a runtime that is gone - can leave a znode
+//! that nobody deletes. If the client ends, the session ends, and the server does the same.
+//!
+//! ```text
+//! take_seat ── create + listing, one round trip; look-up when the reply was lost
+//!     │
+//! wait_turn ── watches the next one ahead; its end or ours, whichever comes first
+//!     │
+//!   hold    ── watches the own znode, the link and the lease
+//!     │
+//!   leave   ── deletes until the server says that it is gone
+//! ```
+//!
+//! Queue recipes differ in names and in whom they wait for: in the [`Rule`] they bring.
+
+mod seat;
+mod turn;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use lockkeeper::{Acl, Client, Error, ErrorCode, Outcome, State};
+use tokio::sync::oneshot;
+
+use self::seat::Seat;
+use self::turn::Turn;
+use crate::error::{LockError, LossReason};
+use crate::fence::Fence;
+use crate::hold;
+use crate::identity::Identity;
+use crate::layout::Layout;
+use crate::plan::Rule;
+use crate::retry::{Retry, is_transient, session_error};
+use crate::state::{Cell, GuardState, Keep};
+
+/// How to contend, and for what.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The znode whose children are the queue.
+    pub(crate) parent: Arc<str>,
+    pub(crate) layout: Layout,
+    pub(crate) rule: Rule,
+    pub(crate) identity: Arc<Identity>,
+    /// `None` for the client's default.
+    pub(crate) acl: Option<Vec<Acl>>,
+    /// Gives up as soon as somebody is ahead.
+    pub(crate) is_impatient: bool,
+    /// Queues again at the tail when the waiting znode is deleted by somebody else.
+    pub(crate) requeues: bool,
+    /// Fails when the listing holds names that the layout is blind to.
+    pub(crate) refuses_blind: bool,
+    /// Whether foreign children have been reported; shared by all contenders of one lock object.
+    pub(crate) foreign_reported: Arc<AtomicBool>,
+}
+
+/// A place at the front.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    /// Path of the own znode.
+    pub(crate) path: Arc<str>,
+    pub(crate) fence: Fence,
+}
+
+/// The wish for a grant; dropping it takes the wish back.
+pub(crate) struct Ticket {
+    answer: oneshot::Receiver<Result<Grant, LockError>>,
+    keep: Keep,
+    client: Client,
+}
+
+/// Starts to contend. The requests leave when the client's runtime polls the task.
+pub(crate) fn enter(client: &Client, entry: Entry) -> Ticket {
+    let cell = Arc::new(Cell::new());
+    let (tx, answer) = oneshot::channel();
+    let contender = Contender {
+        client: client.clone(),
+        entry,
+        cell: Arc::clone(&cell),
+    };
+    client.spawn(contender.run(tx));
+    Ticket {
+        answer,
+        keep: Keep(cell),
+        client: client.clone(),
+    }
+}
+
+impl Ticket {
+    /// Resolves when the contender is first. Whoever drops this future has dropped the ticket.
+    pub(crate) async fn granted(self) -> Result<(Grant, Keep), LockError> {
+        match self.answer.await {
+            Ok(answer) => answer.map(|grant| (grant, self.keep)),
+            // The task went without a word: the client is no more.
+            Err(_) => Err(LockError::Client(
+                session_error(self.client.state()).unwrap_or(Error::Closed {
+                    outcome: Outcome::NotApplied,
+                }),
+            )),
+        }
+    }
+}
+
+struct Contender {
+    client: Client,
+    entry: Entry,
+    cell: Arc<Cell>,
+}
+
+impl Contender {
+    async fn run(self, answer: oneshot::Sender<Result<Grant, LockError>>) {
+        let mut seat = loop {
+            let mut seat = match self.take_seat().await {
+                Ok(Some(seat)) => seat,
+                Ok(None) => return,
+                Err(error) => return drop(answer.send(Err(error))),
+            };
+            match self.wait_turn(&mut seat).await {
+                Turn::Come => break seat,
+                Turn::Abandoned => return self.leave(seat).await,
+                Turn::NodeGone if self.entry.requeues => continue,
+                Turn::NodeGone => return drop(answer.send(Err(LockError::NodeGone))),
+                Turn::Failed(error) => {
+                    drop(answer.send(Err(error)));
+                    return self.leave(seat).await;
+                }
+            }
+        };
+        let grant = Grant {
+            path: Arc::clone(&seat.path),
+            fence: seat.fence,
+        };
+        // If nobody takes the grant, the ticket is dropped, and `hold` returns at once.
+        drop(answer.send(Ok(grant)));
+        if hold::hold(&self.client, &self.cell, &seat.path, &mut seat.own).await {
+            self.leave(seat).await;
+        }
+    }
+
+    async fn leave(&self, seat: Seat) {
+        // The watch on the own znode goes first, so that its end wakes nobody here.
+        drop(seat.own);
+        delete(&self.client, &seat.path, &self.cell).await;
+    }
+}
+
+impl Drop for Contender {
+    /// Runs at the task's end, and also when the client ends and drops the task wherever it is.
+    fn drop(&mut self) {
+        let reason = match self.client.state() {
+            State::Expired => LossReason::Expired,
+            _ => LossReason::Closed,
+        };
+        self.cell.update(|view| {
+            if view.left.is_none() && !matches!(view.state, GuardState::Lost(_)) {
+                view.state = GuardState::Lost(reason);
+            }
+            view.left.get_or_insert(Ok(()));
+        });
+    }
+}
+
+/// Deletes until the znode is gone: by us, by somebody else or with its session.
+///
+/// The version is not compared: the name is unique, so there is nothing else to hit.
+async fn delete(client: &Client, path: &str, cell: &Cell) {
+    let mut retry = Retry::new(client).slow();
+    loop {
+        let error = match client.delete(path, None).await {
+            Ok(()) => break,
+            Err(error) => error,
+        };
+        if error.is_final() || error.code() == Some(ErrorCode::NO_NODE) {
+            break;
+        }
+        if !is_transient(&error) && cell.read(|view| view.left.is_none()) {
+            tracing::warn!(%error, "a contender may not delete its own znode and keeps trying");
+            cell.update(|view| view.left = Some(Err(error)));
+        }
+        if retry.pause().await.is_err() {
+            break;
+        }
+    }
+    cell.update(|view| view.left = view.left.take().or(Some(Ok(()))));
+}

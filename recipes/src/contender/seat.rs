@@ -1,0 +1,186 @@
+//! Into the queue: one create, whatever becomes of its reply.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use lockkeeper::path::{join, name};
+use lockkeeper::{CreateMode, CreateOptions, Error, ErrorCode, Outcome};
+
+use super::{Contender, delete};
+use crate::error::LockError;
+use crate::fence::Fence;
+use crate::identity::Identity;
+use crate::layout::Guid;
+use crate::own::{OwnWatch, stat_of_own};
+use crate::parents::make_parents;
+use crate::plan;
+use crate::retry::{Retry, is_transient};
+use crate::state::Cell;
+
+/// A znode in the queue.
+pub(super) struct Seat {
+    pub(super) path: Arc<str>,
+    pub(super) fence: Fence,
+    /// Who was ahead when last known, nearest last; `None` when the own znode was not listed.
+    pub(super) ahead: Option<Vec<String>>,
+    /// Why the contender gives up before it waits, if it does; its znode exists all the same.
+    pub(super) refused: Option<LockError>,
+    pub(super) own: OwnWatch,
+}
+
+impl Seat {
+    /// The nearest one ahead is gone.
+    pub(super) fn pass(&mut self) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.pop();
+        }
+    }
+}
+
+impl Contender {
+    /// Creates the znode; `None` if it is not wanted any more and does not exist.
+    ///
+    /// The listing is sent right behind the create, on the same link, so that it shows the new
+    /// znode: a free lock costs one round trip. The same guid serves until the outcome of every
+    /// create sent under it is known.
+    pub(super) async fn take_seat(&self) -> Result<Option<Seat>, LockError> {
+        let client = &self.client;
+        let guid = Guid::new(client.random(), client.random());
+        let prefix = self.entry.layout.prefix(guid);
+        let stem = join(
+            &self.entry.parent,
+            &format!("{prefix}{}", self.entry.rule.marker),
+        );
+        let data = Identity {
+            session: client.session_id().to_string(),
+            ..(*self.entry.identity).clone()
+        }
+        .to_json();
+        let mut retry = Retry::new(client);
+        while self.cell.read(|view| view.wanted) {
+            let create = client.create(&stem, data.clone(), self.options());
+            let listing = client.children(&self.entry.parent);
+            let error = match create.await {
+                Ok(created) => {
+                    let listed = match listing.await {
+                        Ok(children) => Ok(children),
+                        Err(_) => self.list().await,
+                    };
+                    let fence = Fence(created.stat.czxid.0);
+                    return Ok(Some(self.seat(name(&created.path), fence, listed)));
+                }
+                Err(error) => error,
+            };
+            if error.code() == Some(ErrorCode::NO_NODE) {
+                // The server may remove an idle container between this and the next create.
+                make_parents(client, &self.entry.parent, self.entry.layout, &self.cell).await?;
+                continue;
+            }
+            if error.is_final() {
+                return Err(error.into());
+            }
+            if error.outcome() == Outcome::Unknown {
+                if let Some(seat) = self.find(&prefix).await? {
+                    return Ok(Some(seat));
+                }
+            } else if !is_transient(&error) {
+                return Err(error.into());
+            }
+            retry.pause().await?;
+        }
+        Ok(None)
+    }
+
+    fn options(&self) -> CreateOptions {
+        let mut options = CreateOptions::from(CreateMode::EphemeralSequential);
+        options.acl.clone_from(&self.entry.acl);
+        options
+    }
+
+    /// Finds out what became of a create whose reply was lost; errors only end the session.
+    ///
+    /// `sync` before the listing makes the answer final: the leader refuses what the old link still
+    /// carries once the session has come over a new one, and everything it took before is visible
+    /// behind the `sync`. Without it, a server that lags may show nothing, and the second znode
+    /// would wait for the first one for ever. A server that refuses the listing is asked again, ever
+    /// more rarely: giving up would leave a znode that nobody deletes.
+    async fn find(&self, prefix: &str) -> Result<Option<Seat>, Error> {
+        let client = &self.client;
+        let parent = &self.entry.parent;
+        let mut retry = Retry::new(client).slow();
+        let children = loop {
+            retry.pause().await?;
+            let sync = client.sync(parent);
+            let listing = client.children(parent);
+            match (sync.await, listing.await) {
+                (Ok(()), Ok(children)) => break children,
+                (Ok(()), Err(error)) if error.code() == Some(ErrorCode::NO_NODE) => {
+                    return Ok(None);
+                }
+                _ => {}
+            }
+        };
+        let mut found = None;
+        for own in plan::own_names(&children, prefix, &self.entry.rule) {
+            let path = join(parent, &own);
+            if found.is_none()
+                && let Some(stat) = stat_of_own(client, &path).await?
+            {
+                found = Some(self.seat(&own, Fence(stat.czxid.0), Ok(children.clone())));
+            } else {
+                // A second one, or the corpse of another session.
+                let (client, cell) = (client.clone(), Cell::new());
+                self.client
+                    .spawn(async move { delete(&client, &path, &cell).await });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The children of the parent; none if there is no parent.
+    pub(super) async fn list(&self) -> Result<Vec<String>, Error> {
+        let mut retry = Retry::new(&self.client);
+        loop {
+            match self.client.children(&self.entry.parent).await {
+                Err(error) if error.code() == Some(ErrorCode::NO_NODE) => return Ok(Vec::new()),
+                Err(error) if is_transient(&error) => retry.pause().await?,
+                known => return known,
+            }
+        }
+    }
+
+    fn seat(&self, own: &str, fence: Fence, listed: Result<Vec<String>, Error>) -> Seat {
+        let entry = &self.entry;
+        let (ahead, refused) = match listed {
+            Err(error) => (None, Some(error.into())),
+            Ok(children) => {
+                self.report_foreign(&children);
+                let blind = |name: &&String| entry.refuses_blind && entry.layout.is_blind_to(name);
+                let blind = children.iter().find(blind).cloned();
+                (
+                    plan::ahead(&children, own, &entry.rule),
+                    blind.map(|name| LockError::LayoutConflict { name }),
+                )
+            }
+        };
+        let path: Arc<str> = join(&entry.parent, own).into();
+        let own = OwnWatch::new(&self.client, &path, &self.cell);
+        Seat {
+            path,
+            fence,
+            ahead,
+            refused,
+            own,
+        }
+    }
+
+    fn report_foreign(&self, children: &[String]) {
+        let count = plan::foreign_count(children, &self.entry.rule);
+        if count > 0 && !self.entry.foreign_reported.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                count,
+                "children of a lock that are no contenders are ignored"
+            );
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Why a lock was not taken, or is no longer held.
+
+use lockkeeper::{Error, Outcome};
+use thiserror::Error as ThisError;
+
+/// Why a guard stands for nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ThisError)]
+#[non_exhaustive]
+pub enum LossReason {
+    /// The client was closed, and the session with it.
+    #[error("the client was closed")]
+    Closed,
+    /// The server ended the session; the next contender may hold the lock already.
+    #[error("the session expired")]
+    Expired,
+    /// Somebody else deleted the holder's znode: an operator, or a revoker that lost patience.
+    #[error("the lock's znode was deleted by somebody else")]
+    NodeDeleted,
+}
+
+/// Why a lock operation failed.
+///
+/// After any error of an acquiring call the caller does not hold the lock, and its contender znode
+/// is gone, or is being deleted in the background for as long as the session lives.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum LockError {
+    /// `try_lock` found somebody else in the queue. Try later, or wait with a deadline.
+    #[error("lock is busy")]
+    Busy,
+    /// The client could not do its part. An expired session needs a new client: the lock is not
+    /// taken again under a new session behind the caller's back.
+    #[error("client failed")]
+    Client(
+        #[from]
+        #[source]
+        Error,
+    ),
+    /// The path holds a contender that does not wait for this layout's names, so that nothing
+    /// would keep the two apart. Give every user of the path the same layout.
+    #[error(
+        "path is shared with a lock of another layout ({name:?}): give every user of the path the \
+         same layout"
+    )]
+    LayoutConflict {
+        /// The other's znode.
+        name: String,
+    },
+    /// The guard had been lost before the call; what was to be done under it was not done.
+    #[error("lock was lost: {0}")]
+    Lost(LossReason),
+    /// Somebody deleted the waiting contender's znode. Call again to queue at the tail, or let the
+    /// builder's `requeue` do so.
+    #[error("the waiting contender's znode was deleted by somebody else")]
+    NodeGone,
+    /// The deadline passed before the lock was granted.
+    #[error("lock was not granted before the deadline")]
+    TimedOut,
+    /// The same owner holds this lock, or waits for it, and would wait for itself. Use
+    /// [`Reentrant`](crate::Reentrant) if one owner takes the lock more than once.
+    #[error("owner already holds this lock or waits for it and would wait for itself")]
+    WouldDeadlock,
+}
+
+impl LockError {
+    /// What is known about the effect of the call: of [`Guard::write`](crate::Guard::write) and
+    /// [`Guard::confirm`](crate::Guard::confirm) whether the ensemble carried the multi out. An
+    /// acquiring call that failed never holds the lock, whatever this says.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Client(error) => error.outcome(),
+            _ => Outcome::NotApplied,
+        }
+    }
+}

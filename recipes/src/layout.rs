@@ -1,0 +1,196 @@
+//! Names and parents as the libraries on the same path make them.
+//!
+//! A lock's path is shared with whoever else uses it: Curator, kazoo, go-zk. Each of them orders
+//! only the names it knows, so two that do not know each other's names both believe that they hold
+//! the lock. The layout is therefore a setting and never a guess, every layout here waits for the
+//! names of all the others (more waiting is harmless, less is not), and [`Layout::is_blind_to`]
+//! says which names belong to somebody who would not wait in return.
+
+use std::fmt::Write as _;
+
+use crate::plan::{self, Rule};
+
+/// The names of contender znodes and the kind of their parents.
+///
+/// One layout per path. Nothing on the path records it, so every process must be given the same
+/// one; [`MutexBuilder::refuse_blind_names`](crate::MutexBuilder::refuse_blind_names) turns a
+/// mistake into an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Layout {
+    /// `_c_<uuid>-lock-<seq>`: Apache Curator's `InterProcessMutex`, also understood by go-zk and
+    /// by the Rust crate `zookeeper-client`. Missing parents become containers.
+    #[default]
+    Curator,
+    /// `_c_<32 hex digits>-lock-<seq>`: go-zk, understood by Curator. Missing parents become
+    /// containers.
+    GoZk,
+    /// `<32 hex digits>__lock__<seq>`: kazoo's `Lock` with its default names, which Curator and
+    /// this crate's other layouts do not share a path with. Missing parents become persistent,
+    /// because a kazoo lock object makes its parent only once.
+    Kazoo,
+}
+
+/// What a contender's name ends with before the number, for a mutex.
+const CURATOR_LOCK: &str = "lock-";
+const KAZOO_LOCK: &str = "__lock__";
+
+impl Layout {
+    /// Every contender of every layout excludes every other.
+    pub(crate) fn mutex(self) -> Rule {
+        Rule {
+            marker: match self {
+                Self::Curator | Self::GoZk => CURATOR_LOCK,
+                Self::Kazoo => KAZOO_LOCK,
+            },
+            blockers: &[CURATOR_LOCK, KAZOO_LOCK],
+        }
+    }
+
+    /// The part of a name that is unique to one attempt; the rule's marker follows it.
+    pub(crate) fn prefix(self, guid: Guid) -> String {
+        match self {
+            Self::Curator => format!("_c_{}-", guid.hyphenated()),
+            Self::GoZk => format!("_c_{}-", guid.plain()),
+            Self::Kazoo => guid.plain(),
+        }
+    }
+
+    /// Whether missing parents are created as containers, which the server removes when idle.
+    pub(crate) fn has_container_parents(self) -> bool {
+        match self {
+            Self::Curator | Self::GoZk => true,
+            Self::Kazoo => false,
+        }
+    }
+
+    /// Whether the name belongs to a lock whose owner does not wait for this layout's names, or
+    /// whom other users of this layout do not wait for.
+    pub(crate) fn is_blind_to(self, name: &str) -> bool {
+        let strangers: &[&str] = match self {
+            Self::Curator | Self::GoZk => &[KAZOO_LOCK],
+            Self::Kazoo => &[CURATOR_LOCK],
+        };
+        plan::sequence(name, strangers).is_some() || is_apache_lock(name)
+    }
+}
+
+/// `x-<session>-<seq>`: the lock recipe shipped with ZooKeeper, understood by no other library.
+fn is_apache_lock(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix("x-") else {
+        return false;
+    };
+    rest.split_once('-').is_some_and(|(session, _)| {
+        !session.is_empty() && session.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }) && plan::sequence(name, &["-"]).is_some()
+}
+
+/// Sixteen bytes that name one attempt to take a lock.
+///
+/// A new one for each attempt: a name found under it can only be that attempt's own, whatever
+/// became of the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Guid([u8; 16]);
+
+impl Guid {
+    /// A random (version 4) id out of 128 random bits.
+    pub(crate) fn new(high: u64, low: u64) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&high.to_be_bytes());
+        bytes[8..].copy_from_slice(&low.to_be_bytes());
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        Self(bytes)
+    }
+
+    fn plain(self) -> String {
+        let mut text = String::with_capacity(32);
+        for byte in self.0 {
+            write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        }
+        text
+    }
+
+    fn hyphenated(self) -> String {
+        let plain = self.plain();
+        let parts = [
+            &plain[..8],
+            &plain[8..12],
+            &plain[12..16],
+            &plain[16..20],
+            &plain[20..],
+        ];
+        parts.join("-")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUID: u64 = 0x0123_4567_89ab_cdef;
+
+    fn name(layout: Layout, seq: &str) -> String {
+        let guid = Guid::new(GUID, GUID);
+        format!("{}{}{seq}", layout.prefix(guid), layout.mutex().marker)
+    }
+
+    #[test]
+    fn names_are_those_of_the_libraries() {
+        assert_eq!(
+            name(Layout::Curator, "0000000007"),
+            "_c_01234567-89ab-4def-8123-456789abcdef-lock-0000000007"
+        );
+        assert_eq!(
+            name(Layout::GoZk, "0000000007"),
+            "_c_0123456789ab4def8123456789abcdef-lock-0000000007"
+        );
+        assert_eq!(
+            name(Layout::Kazoo, "0000000007"),
+            "0123456789ab4def8123456789abcdef__lock__0000000007"
+        );
+    }
+
+    #[test]
+    fn every_layout_waits_for_every_name() {
+        let layouts = [Layout::Curator, Layout::GoZk, Layout::Kazoo];
+        for (mine, theirs) in layouts.iter().flat_map(|a| layouts.map(|b| (*a, b))) {
+            let blockers = mine.mutex().blockers;
+            assert_eq!(
+                plan::sequence(&name(theirs, "-000000005"), blockers),
+                Some(-5)
+            );
+        }
+    }
+
+    #[test]
+    fn blindness_follows_the_table_of_mixed_fleets() {
+        let curator = name(Layout::Curator, "0000000001");
+        let go = name(Layout::GoZk, "0000000001");
+        let kazoo = name(Layout::Kazoo, "0000000001");
+        let kazoo_subclass = "0123456789ab4def8123456789abcdef-lock-0000000001";
+        let apache = "x-72057594037927936-0000000001";
+        for name in [&curator, &go, kazoo_subclass] {
+            assert!(!Layout::Curator.is_blind_to(name), "{name}");
+            assert!(!Layout::GoZk.is_blind_to(name), "{name}");
+            assert!(Layout::Kazoo.is_blind_to(name), "{name}");
+        }
+        for name in [&kazoo, apache] {
+            assert!(Layout::Curator.is_blind_to(name), "{name}");
+            assert!(Layout::GoZk.is_blind_to(name), "{name}");
+        }
+        assert!(!Layout::Kazoo.is_blind_to(&kazoo));
+        assert!(Layout::Kazoo.is_blind_to(apache));
+        for foreign in [
+            "foo",
+            "!",
+            "0000000001",
+            "x-",
+            "x--0000000001",
+            "lock-",
+            "лок-lock",
+        ] {
+            assert!(!Layout::Curator.is_blind_to(foreign), "{foreign}");
+        }
+    }
+}

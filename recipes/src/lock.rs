@@ -1,0 +1,299 @@
+//! A fenced mutual-exclusion lock whose queue is a znode's children.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use futures::future::{Either, select};
+use lockkeeper::path::{check, join};
+use lockkeeper::{Acl, Client, Error, ErrorCode, Misuse, SessionId};
+
+use crate::contender::{Entry, enter};
+use crate::error::LockError;
+use crate::fence::Fence;
+use crate::guard::Guard;
+use crate::identity::Identity;
+use crate::layout::Layout;
+use crate::owner::{Owned, Owner, Owners};
+use crate::plan;
+
+/// A lock on a path, for any number of processes and tasks.
+///
+/// Every call that acquires is a contender of its own, also two calls on one `Mutex`: clones share
+/// nothing but settings. Contenders are served in the order in which their znodes were created,
+/// and a release wakes one of them.
+///
+/// ```no_run
+/// # async fn work(fence: lockkeeper_recipes::Fence) {}
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use lockkeeper::Client;
+/// use lockkeeper_recipes::Mutex;
+///
+/// let client = Client::connect("127.0.0.1:2181").await?;
+/// let lock = Mutex::new(&client, "/jobs/nightly")?;
+/// let guard = lock.lock().await?;
+/// let lost = Box::pin(guard.lost());
+/// futures::future::select(lost, Box::pin(work(guard.fence()))).await;
+/// guard.release().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancellation
+///
+/// Dropping any future of this type, at any await, leaves no znode behind: a task of the client
+/// deletes it, after the link came back if need be. The same holds for deadlines and errors.
+///
+/// # Not guaranteed
+///
+/// * That a holder stops acting when it loses the lock: see [`Guard`].
+/// * A second life: a session that expires ends waiting and holding alike, with an error. The lock
+///   is never taken again under another session without being asked for.
+/// * Order across a deleted and recreated parent.
+#[derive(Clone, Debug)]
+pub struct Mutex {
+    client: Client,
+    entry: Entry,
+    owners: Owners,
+}
+
+/// The settings of a [`Mutex`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct MutexBuilder {
+    client: Client,
+    entry: Entry,
+    identity: Identity,
+}
+
+/// A contender as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// Path of its znode.
+    pub path: String,
+    /// Its fence.
+    pub fence: Fence,
+    /// The session that holds.
+    pub session: SessionId,
+    /// When it queued, in ms since 1970 on the leader's clock.
+    pub queued_ms: i64,
+    /// Who it says it is; `None` if the data was written by another library.
+    pub identity: Option<Identity>,
+}
+
+impl Mutex {
+    /// A lock on `path` with [`Layout::Curator`] and the defaults of [`MutexBuilder`].
+    ///
+    /// Sends nothing. The path's ancestors are created when they are needed.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Client`] with a misuse if `path` is no znode path.
+    pub fn new(client: &Client, path: &str) -> Result<Self, LockError> {
+        Self::builder(client, path).build()
+    }
+
+    /// A lock on `path` with other settings.
+    pub fn builder(client: &Client, path: &str) -> MutexBuilder {
+        let layout = Layout::default();
+        MutexBuilder {
+            client: client.clone(),
+            identity: Identity::of_process(),
+            entry: Entry {
+                parent: path.into(),
+                layout,
+                rule: layout.mutex(),
+                identity: Arc::new(Identity::of_process()),
+                acl: None,
+                is_impatient: false,
+                requeues: false,
+                refuses_blind: false,
+                foreign_reported: Arc::new(AtomicBool::new(false)),
+            },
+        }
+    }
+
+    /// Waits for the lock, for as long as it takes. The queue is joined at the first poll.
+    ///
+    /// A free lock costs one round trip: a create and a listing, sent together.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Client`] when the session ends or the server refuses, [`LockError::NodeGone`],
+    /// [`LockError::LayoutConflict`].
+    pub async fn lock(&self) -> Result<Guard, LockError> {
+        let ticket = enter(&self.client, self.entry.clone());
+        Guard::granted(self.client.clone(), ticket).await
+    }
+
+    /// As [`Mutex::lock`], for at most `timeout` from the first poll, whatever happens meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Mutex::lock`], and [`LockError::TimedOut`].
+    pub async fn lock_timeout(&self, timeout: Duration) -> Result<Guard, LockError> {
+        match self.client.now().checked_add(timeout) {
+            Some(deadline) => self.lock_until(deadline).await,
+            None => self.lock().await,
+        }
+    }
+
+    /// As [`Mutex::lock`], until an instant of the client's clock.
+    ///
+    /// A grant that comes at the deadline is either returned, with its znode in place, or taken
+    /// back and the znode deleted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Mutex::lock`], and [`LockError::TimedOut`].
+    pub async fn lock_until(&self, deadline: Instant) -> Result<Guard, LockError> {
+        let timer = self.client.sleep_until(deadline);
+        match select(Box::pin(self.lock()), timer).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => Err(LockError::TimedOut),
+        }
+    }
+
+    /// Takes the lock if nobody is in the queue.
+    ///
+    /// Looks before it writes: a busy lock costs one read and the server sees no write. Of several
+    /// that find it free at once, the first to create its znode wins; the others delete theirs in
+    /// the background. A guard dropped just before may still be in the queue; await
+    /// [`Guard::release`] to be sure that it is not.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Busy`], and those of [`Mutex::lock`].
+    pub async fn try_lock(&self) -> Result<Guard, LockError> {
+        if self.queue_position().await? > 0 {
+            return Err(LockError::Busy);
+        }
+        let entry = Entry {
+            is_impatient: true,
+            ..self.entry.clone()
+        };
+        let ticket = enter(&self.client, entry);
+        Guard::granted(self.client.clone(), ticket).await
+    }
+
+    /// As [`Mutex::lock`] on behalf of `owner`, who is told at once if it would wait for itself.
+    ///
+    /// Owners are told apart within this `Mutex` and its clones, not across processes.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::WouldDeadlock`] if the owner holds the lock or waits for it, and those of
+    /// [`Mutex::lock`].
+    pub async fn lock_as(&self, owner: &Owner) -> Result<Owned, LockError> {
+        let claim = self.owners.claim(owner)?;
+        Ok(claim.with(self.lock().await?))
+    }
+
+    /// How many contenders a new one would find ahead of it now; 0 if the lock is free. One read.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Client`].
+    pub async fn queue_position(&self) -> Result<usize, LockError> {
+        Ok(self.queue().await?.len())
+    }
+
+    /// The present holder, or none. For people: it may have changed before the call returns.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Client`].
+    pub async fn holder(&self) -> Result<Option<Holder>, LockError> {
+        for name in self.queue().await? {
+            let path = join(&self.entry.parent, &name);
+            match self.client.get(&path).await {
+                Ok(znode) => {
+                    return Ok(Some(Holder {
+                        path,
+                        fence: Fence(znode.stat.czxid.0),
+                        session: znode.stat.ephemeral_owner,
+                        queued_ms: znode.stat.ctime,
+                        identity: znode.data.as_deref().and_then(Identity::from_json),
+                    }));
+                }
+                // Released since the listing; the next one holds.
+                Err(error) if error.code() == Some(ErrorCode::NO_NODE) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn queue(&self) -> Result<Vec<String>, Error> {
+        match self.client.children(&self.entry.parent).await {
+            Ok(children) => Ok(plan::queue(&children, &self.entry.rule)),
+            Err(error) if error.code() == Some(ErrorCode::NO_NODE) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl MutexBuilder {
+    /// The names to use; every user of the path must use the same. Default: [`Layout::Curator`].
+    pub fn layout(mut self, layout: Layout) -> Self {
+        self.entry.layout = layout;
+        self.entry.rule = layout.mutex();
+        self
+    }
+
+    /// What [`Holder::identity`] calls this contender. Default: empty.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.identity.label = label.into();
+        self
+    }
+
+    /// Whose contender this says it is. Default: [`Identity::of_process`].
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = identity;
+        self
+    }
+
+    /// The ACL of the contenders' znodes. Default: the client's.
+    ///
+    /// It must let this client and the other contenders read; a revoker needs to write.
+    pub fn acl(mut self, acl: Vec<Acl>) -> Self {
+        self.entry.acl = Some(acl);
+        self
+    }
+
+    /// Whether a waiter whose znode is deleted by somebody else queues again at the tail instead
+    /// of failing with [`LockError::NodeGone`]. Default: no.
+    pub fn requeue(mut self, requeue: bool) -> Self {
+        self.entry.requeues = requeue;
+        self
+    }
+
+    /// Whether to fail with [`LockError::LayoutConflict`] when the queue holds a contender that
+    /// does not wait for this layout's names. Looked at once, when the contender queues. Default:
+    /// no, because one such znode, left over or forged, then keeps everybody out.
+    pub fn refuse_blind_names(mut self, refuse: bool) -> Self {
+        self.entry.refuses_blind = refuse;
+        self
+    }
+
+    /// The lock.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Client`] with a misuse if the path is no znode path.
+    pub fn build(self) -> Result<Mutex, LockError> {
+        if let Err(source) = check(&self.entry.parent) {
+            let path = self.entry.parent.to_string();
+            return Err(Error::from(Misuse::Path { path, source }).into());
+        }
+        Ok(Mutex {
+            client: self.client,
+            entry: Entry {
+                identity: Arc::new(self.identity),
+                ..self.entry
+            },
+            owners: Owners::default(),
+        })
+    }
+}

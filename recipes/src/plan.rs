@@ -1,0 +1,286 @@
+//! Who is ahead, from a listing and nothing else.
+//!
+//! The whole question of a queue recipe is decided here, by functions of names: which children are
+//! contenders, what their numbers mean, which of them are ahead, which are one's own. Everything
+//! that talks to a server only asks, carries the answer out and asks again.
+//!
+//! Numbers are compared as the server counts them, in 32 bits with wrap-around. Text order fails
+//! when the counter turns negative (each newcomer then sorts first and takes the lock, kazoo#606
+//! and #730); plain integer order fails once, at the wrap.
+
+/// Which names stand in a contender's way: its recipe in two lists.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule {
+    /// The kind in the contender's own name, directly before the number.
+    pub(crate) marker: &'static str,
+    /// The kinds that are waited for when they are ahead.
+    pub(crate) blockers: &'static [&'static str],
+}
+
+/// The number at the end of a contender's name, or `None` for a child that is none.
+///
+/// The number is the longest tail of the form `-?[0-9]{9,10}` that stands directly behind one of
+/// the `markers`: servers print it with `%010d`, which gives a negative number nine digits or ten.
+pub(crate) fn sequence(name: &str, markers: &[&str]) -> Option<i32> {
+    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
+    if !(9..=10).contains(&digits) {
+        return None;
+    }
+    let at = name.len() - digits;
+    let signed = name[..at].ends_with('-').then_some(at.wrapping_sub(1));
+    [signed, Some(at)]
+        .into_iter()
+        .flatten()
+        .find(|&from| markers.iter().any(|marker| name[..from].ends_with(marker)))
+        .and_then(|from| name[from..].parse().ok())
+}
+
+/// Whether number `a` was given before number `b`; right while fewer than 2^31 lie between them.
+pub(crate) fn before(a: i32, b: i32) -> bool {
+    a.wrapping_sub(b) < 0
+}
+
+/// The names that must be gone before `own` is first, or `None` when `own` is not listed.
+///
+/// Farthest first, so that the one to watch is last and is the first to be taken off. Children that
+/// are no contenders do not count. Numbers are equal only if somebody made a name by hand; then the
+/// names decide, so that of two such contenders exactly one is ahead.
+pub(crate) fn ahead(children: &[String], own: &str, rule: &Rule) -> Option<Vec<String>> {
+    let own_seq = sequence(own, &[rule.marker])?;
+    if !children.iter().any(|name| name == own) {
+        return None;
+    }
+    let is_ahead = |seq: i32, name: &str| before(seq, own_seq) || (seq == own_seq && name < own);
+    Some(oldest_first(children.iter().filter_map(|name| {
+        let seq = sequence(name, rule.blockers)?;
+        is_ahead(seq, name).then_some((seq, name))
+    })))
+}
+
+/// The names that begin with an attempt's own prefix, oldest first.
+///
+/// More than one means that a create was sent again although an earlier one had been applied: the
+/// first is kept and the others are deleted.
+pub(crate) fn own_names(children: &[String], prefix: &str, rule: &Rule) -> Vec<String> {
+    let own = children.iter().filter(|name| name.starts_with(prefix));
+    oldest_first(own.filter_map(|name| Some((sequence(name, &[rule.marker])?, name))))
+}
+
+/// The contenders of a listing, oldest first, as seen by somebody who is not in the queue.
+pub(crate) fn queue(children: &[String], rule: &Rule) -> Vec<String> {
+    let contenders = children.iter();
+    oldest_first(contenders.filter_map(|name| Some((sequence(name, rule.blockers)?, name))))
+}
+
+/// Sorts by number, then by name.
+///
+/// Any of the numbers serves as the point that distances are measured from: while all of them lie
+/// within 2^31, the order of distances is the order of creation.
+fn oldest_first<'a>(contenders: impl Iterator<Item = (i32, &'a String)>) -> Vec<String> {
+    let mut contenders: Vec<(i32, &String)> = contenders.collect();
+    if let Some(&(origin, _)) = contenders.first() {
+        contenders.sort_by_key(|(seq, name)| (seq.wrapping_sub(origin), *name));
+    }
+    contenders
+        .into_iter()
+        .map(|(_, name)| name.clone())
+        .collect()
+}
+
+/// How many children are no contenders; they are ignored, and worth one line in the log.
+pub(crate) fn foreign_count(children: &[String], rule: &Rule) -> usize {
+    let known = |name: &&String| {
+        sequence(name, rule.blockers).is_some() || sequence(name, &[rule.marker]).is_some()
+    };
+    children.len() - children.iter().filter(known).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layout::Layout;
+
+    const MUTEX: &[&str] = &["lock-", "__lock__"];
+
+    /// As servers print it: `%010d` of the parent's counter.
+    fn printed(seq: i32) -> String {
+        format!("{seq:010}")
+    }
+
+    fn curator(seq: i32) -> String {
+        format!(
+            "_c_01234567-89ab-4def-8123-456789abcdef-lock-{}",
+            printed(seq)
+        )
+    }
+
+    fn names(seqs: impl IntoIterator<Item = i32>) -> Vec<String> {
+        seqs.into_iter().map(curator).collect()
+    }
+
+    #[test]
+    fn t54_suffixes_around_zero_and_the_wrap_parse() {
+        for (text, value) in [
+            ("-2147483648", i32::MIN),
+            ("-1000000000", -1_000_000_000),
+            ("-999999999", -999_999_999),
+            ("-000000005", -5),
+            ("0000000000", 0),
+            ("2147483647", i32::MAX),
+        ] {
+            assert_eq!(printed(value), text);
+            assert_eq!(sequence(&format!("_c_x-lock-{text}"), MUTEX), Some(value));
+            assert_eq!(sequence(&format!("0f__lock__{text}"), MUTEX), Some(value));
+        }
+    }
+
+    #[test]
+    fn t51_foreign_children_have_no_number() {
+        for name in [
+            "",
+            "-",
+            "!",
+            "foo",
+            "0000000001",
+            "-000000001",
+            "lock",
+            "lock-",
+            "lock-1",
+            "lock-12345678901",
+            "lock-9999999999",
+            "lock-000000000x",
+            "latch-0000000001",
+            "__rlock__0000000001",
+            "zámek-0000000001",
+            "lock-٠١٢٣٤٥٦٧٨٩",
+        ] {
+            assert_eq!(sequence(name, MUTEX), None, "{name}");
+        }
+        // A sign that is part of the marker is no sign.
+        assert_eq!(sequence("lock-0000000001", MUTEX), Some(1));
+        assert_eq!(sequence("lock--000000001", MUTEX), Some(-1));
+        let children: Vec<String> = ["foo", "lock-0000000001", "!"].map(String::from).into();
+        assert_eq!(foreign_count(&children, &Layout::Curator.mutex()), 2);
+    }
+
+    #[test]
+    fn equal_numbers_leave_exactly_one_ahead() {
+        let children: Vec<String> = ["a-lock-0000000004", "b-lock-0000000004"]
+            .map(String::from)
+            .into();
+        let rule = Layout::Curator.mutex();
+        assert_eq!(ahead(&children, &children[0], &rule).unwrap(), [""; 0]);
+        assert_eq!(
+            ahead(&children, &children[1], &rule).unwrap(),
+            [children[0].clone()]
+        );
+    }
+
+    #[test]
+    fn t26_the_oldest_of_several_own_names_comes_first() {
+        let rule = Layout::Curator.mutex();
+        let mut children = names([i32::MIN, i32::MAX, 3]);
+        children.push("_c_other-lock-0000000001".into());
+        children.retain(|name| name != &curator(3));
+        assert_eq!(
+            own_names(&children, "_c_01234567", &rule),
+            names([i32::MAX, i32::MIN])
+        );
+        assert_eq!(own_names(&children, "_c_ffff", &rule), [""; 0]);
+    }
+
+    #[test]
+    fn t53_ten_contenders_across_the_wrap_keep_their_order() {
+        let rule = Layout::Curator.mutex();
+        let seqs: Vec<i32> = (0..10).map(|i| (i32::MAX - 4).wrapping_add(i)).collect();
+        let mut shuffled = names(seqs.iter().copied());
+        shuffled.reverse();
+        shuffled.swap(2, 7);
+        for (i, seq) in seqs.iter().enumerate() {
+            let ahead = ahead(&shuffled, &curator(*seq), &rule).unwrap();
+            assert_eq!(ahead, names(seqs[..i].iter().copied()));
+        }
+        assert_eq!(queue(&shuffled, &rule), names(seqs));
+    }
+
+    /// Names of contenders of two layouts and of strangers, with the contenders' numbers.
+    fn child() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => any::<i32>().prop_map(curator),
+            2 => any::<i32>().prop_map(|seq| format!("ab__lock__{}", printed(seq))),
+            1 => "[a-z!.-]{0,8}-?[0-9]{0,12}",
+            1 => "\\PC{0,12}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn t8_the_predecessor_is_the_greatest_smaller_contender(
+            children in prop::collection::vec(child(), 0..40),
+            seq in any::<i32>(),
+        ) {
+            let own = curator(seq);
+            let mut children = children;
+            children.push(own.clone());
+            let rule = Layout::Curator.mutex();
+            let ahead = ahead(&children, &own, &rule).unwrap();
+            let smaller = |name: &&String| {
+                sequence(name, MUTEX).is_some_and(|other| before(other, seq))
+            };
+            let nearest = children
+                .iter()
+                .filter(smaller)
+                .max_by_key(|name| sequence(name, MUTEX).unwrap().wrapping_sub(seq));
+            let distance = |name: &String| sequence(name, MUTEX).unwrap().wrapping_sub(seq);
+            prop_assert_eq!(ahead.last().map(distance), nearest.map(distance));
+            prop_assert_eq!(ahead.len(), children.iter().filter(smaller).count());
+        }
+
+        #[test]
+        fn t54_order_is_creation_order_in_any_window(
+            start in any::<i32>(),
+            steps in prop::collection::vec(1..60_000_000_i32, 1..30),
+            keys in prop::collection::vec(any::<u32>(), 31),
+        ) {
+            let mut seqs = vec![start];
+            for step in &steps {
+                seqs.push(seqs[seqs.len() - 1].wrapping_add(*step));
+            }
+            let rule = Layout::Curator.mutex();
+            let mut shuffled: Vec<(u32, String)> =
+                keys.into_iter().zip(names(seqs.iter().copied())).collect();
+            shuffled.sort();
+            let children: Vec<String> = shuffled.into_iter().map(|(_, name)| name).collect();
+            prop_assert_eq!(queue(&children, &rule), names(seqs.iter().copied()));
+            let last = curator(seqs[seqs.len() - 1]);
+            let expected = names(seqs[..seqs.len() - 1].iter().copied());
+            prop_assert_eq!(ahead(&children, &last, &rule).unwrap(), expected);
+            prop_assert_eq!(
+                own_names(&children, "_c_01234567", &rule),
+                names(seqs.iter().copied())
+            );
+        }
+
+        #[test]
+        fn t58_nobody_waits_for_a_later_one(
+            start in any::<i32>(),
+            offsets in prop::collection::btree_set(0..i32::MAX, 1..30),
+        ) {
+            let seqs: Vec<i32> = offsets.into_iter().map(|at| start.wrapping_add(at)).collect();
+            let listing = names(seqs.iter().copied());
+            let rule = Layout::Curator.mutex();
+            for (i, seq) in seqs.iter().enumerate() {
+                let ahead = ahead(&listing, &curator(*seq), &rule).unwrap();
+                prop_assert_eq!(ahead.last(), listing[..i].last());
+            }
+        }
+
+        #[test]
+        fn parsing_never_panics(name in "\\PC{0,24}") {
+            let _ = sequence(&name, MUTEX);
+            let _ = Layout::Curator.is_blind_to(&name);
+        }
+    }
+}

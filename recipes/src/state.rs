@@ -1,0 +1,105 @@
+//! What a contender and the handle that wants it tell each other: one value, the latest counts.
+//!
+//! The handle says whether the znode is still wanted, the contender what has become of it. Both
+//! sides may be dropped anywhere, on any thread, with or without a runtime: telling is a short lock
+//! and a wake-up.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lockkeeper::Error;
+use tokio::sync::Notify;
+
+use crate::error::LossReason;
+
+/// What a guard's holder may rely on.
+///
+/// The order of events is `Held` → `Suspended` → `PossiblyLost` → `Lost`; a step may be left out,
+/// and `Suspended` and `PossiblyLost` may lead back to `Held` once the client is connected again in
+/// the same session and has found its own znode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GuardState {
+    /// Connected, and the own znode is there.
+    Held,
+    /// The link is down, but the session cannot have expired yet: nobody else holds the lock.
+    /// Finish or stop before [`Guard::remaining`](crate::Guard::remaining) is used up.
+    Suspended,
+    /// The session may have expired by now, and somebody else may hold the lock: stop.
+    PossiblyLost,
+    /// The lock is not held any more. Final.
+    Lost(LossReason),
+}
+
+impl GuardState {
+    /// Whether nobody else can hold the lock: `Held` or `Suspended`.
+    pub fn is_safe(self) -> bool {
+        matches!(self, Self::Held | Self::Suspended)
+    }
+}
+
+/// Both sides' latest word.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    /// Cleared when the handle is dropped: the znode is to go, as soon as it is known.
+    pub(crate) wanted: bool,
+    /// What a guard may rely on; means nothing before the grant.
+    pub(crate) state: GuardState,
+    /// Somebody asked the holder to give the lock up.
+    pub(crate) revoked: bool,
+    /// How the deletion went, once it is over. A refused one is tried again in the background.
+    pub(crate) left: Option<Result<(), Error>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Cell {
+    view: Mutex<View>,
+    changed: Notify,
+}
+
+impl Cell {
+    pub(crate) fn new() -> Self {
+        Self {
+            view: Mutex::new(View {
+                wanted: true,
+                state: GuardState::Held,
+                revoked: false,
+                left: None,
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&View) -> T) -> T {
+        // A view is written field by field, so a panic elsewhere cannot leave it half done.
+        read(&self.view.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn update(&self, write: impl FnOnce(&mut View)) {
+        write(&mut self.view.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves with the first value for which `find` finds something, the present one included.
+    pub(crate) async fn wait<T>(&self, mut find: impl FnMut(&View) -> Option<T>) -> T {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // Listens before it looks, so that no change falls between the two.
+            changed.as_mut().enable();
+            if let Some(found) = self.read(&mut find) {
+                return found;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// The handle's side: while it lives, the znode is wanted.
+#[derive(Debug)]
+pub(crate) struct Keep(pub(crate) Arc<Cell>);
+
+impl Drop for Keep {
+    fn drop(&mut self) {
+        self.0.update(|view| view.wanted = false);
+    }
+}

@@ -1,0 +1,9 @@
+//! The mutex against a server: scenarios named after the test plan (`T1` and so on).
+//!
+//! Every scenario uses a path of its own and ends by looking for what was left behind.
+
+mod cancel;
+mod common;
+mod faults;
+mod operator;
+mod queue;
