@@ -26,7 +26,11 @@ pub(crate) fn names(text: &str) -> Vec<Name> {
     let mut at = 0;
     while at < tokens.len() {
         let token = &tokens[at];
-        if token.text == "use" {
+        let is_capture = tokens.get(at + 1).is_some_and(|next| next.text == "<");
+        if token.text == "use" && is_capture {
+            // `use<T>` in a return type names what it captures and brings in nothing.
+            at += 1;
+        } else if token.text == "use" {
             at = use_tree(&tokens, at + 1, "", &mut names);
         } else if is_word(&token.text) {
             let (path, next) = plain_path(&tokens, at);
@@ -259,6 +263,12 @@ mod tests {
             "bytes::Bytes",
         ];
         assert_eq!(paths(text), expected);
+    }
+
+    #[test]
+    fn a_capture_is_no_import() {
+        let text = "fn f() -> impl Read + use<D> { a::b(); }";
+        assert_eq!(paths(text), ["a::b"]);
     }
 
     #[test]
