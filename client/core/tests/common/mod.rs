@@ -116,7 +116,10 @@ impl World {
                         self.sent = Deframer::new();
                         self.received = Deframer::new();
                     }
-                    Event::Disconnect => self.linked = false,
+                    Event::Disconnect => {
+                        self.linked = false;
+                        self.opened = false;
+                    }
                     event => self.events.push_back(event),
                 }
             }
@@ -184,6 +187,7 @@ impl World {
 
     pub(crate) fn lose(&mut self) {
         self.linked = false;
+        self.opened = false;
         self.session.handle_disconnected(self.now, LinkLoss::Eof);
         self.settle();
     }
