@@ -162,8 +162,8 @@ impl Record for bool {
 
 /// UTF-8 text that shares the buffer it was read from; cheap to clone, at home in any thread.
 ///
-/// Bytes that are not UTF-8 become U+FFFD on reading, as Java's decoder has it; such a path is
-/// refused later for that character.
+/// Bytes that are not UTF-8 become U+FFFD on reading, as many as in Java; such a path is refused
+/// later for that character.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteStr(Bytes);
 
@@ -186,9 +186,36 @@ impl ByteStr {
     fn from_utf8(bytes: Bytes) -> Self {
         match std::str::from_utf8(&bytes) {
             Ok(_) => Self(bytes),
-            Err(_) => Self(Bytes::from(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(_) => Self(Bytes::from(replace_malformed(&bytes))),
         }
     }
+}
+
+/// What Java's decoder makes of bytes that are not UTF-8.
+///
+/// Both Java and Rust write one U+FFFD for as much of a character as has come, but to Java half of
+/// a surrogate pair is a character, of which nothing is then kept; to Rust it is three bytes that
+/// have no business there. Java's own output contains such halves.
+fn replace_malformed(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let mut half_len = 0;
+    for chunk in bytes.utf8_chunks() {
+        if !chunk.valid().is_empty() {
+            text.push_str(chunk.valid());
+            half_len = 0;
+        }
+        half_len = match (half_len, chunk.invalid()) {
+            (1, [0xa0..=0xbf]) => 2,
+            (2, [0x80..=0xbf]) => 0,
+            (_, invalid) => {
+                if !invalid.is_empty() {
+                    text.push(char::REPLACEMENT_CHARACTER);
+                }
+                usize::from(invalid == [0xed])
+            }
+        };
+    }
+    text
 }
 
 impl Deref for ByteStr {

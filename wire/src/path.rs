@@ -182,3 +182,253 @@ impl Chroot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_first_character_is_a_slash() {
+        assert_eq!(check(""), Err(PathError::Empty));
+        for path in ["a", "a/", "a/b", ".", " /a", "é"] {
+            assert_eq!(check(path), Err(PathError::NotAbsolute), "{path}");
+        }
+        for path in ["/", "/a", "/a/b", "/zookeeper/config"] {
+            assert_eq!(check(path), Ok(()), "{path}");
+        }
+    }
+
+    #[test]
+    fn only_the_root_ends_with_a_slash() {
+        assert_eq!(check("/"), Ok(()));
+        for path in ["/a/", "/a/b/", "/é/"] {
+            assert_eq!(check(path), Err(PathError::TrailingSlash), "{path}");
+        }
+    }
+
+    #[test]
+    fn no_element_is_empty() {
+        for (path, at) in [
+            ("//", 1),
+            ("//a", 1),
+            ("/a//b", 3),
+            ("/é//b", 4),
+            ("/a/b//", 5),
+        ] {
+            assert_eq!(check(path), Err(PathError::EmptyElement(at)), "{path}");
+        }
+    }
+
+    #[test]
+    fn no_element_is_relative() {
+        for (path, at) in [
+            ("/.", 1),
+            ("/..", 1),
+            ("/a/.", 3),
+            ("/a/..", 3),
+            ("/./a", 1),
+            ("/../a", 1),
+            ("/a/./b", 3),
+            ("/a/../b", 3),
+        ] {
+            assert_eq!(check(path), Err(PathError::RelativeElement(at)), "{path}");
+        }
+        for element in [
+            ".a", "..a", "a.", "a..", "...", "....", "a.b", "a..b", ". ", " .",
+        ] {
+            assert_eq!(check(&format!("/{element}")), Ok(()), "{element}");
+            assert_eq!(check(&format!("/a/{element}/b")), Ok(()), "{element}");
+        }
+    }
+
+    /// All of Unicode against the ranges as the rules state them, in UTF-16 code units.
+    #[test]
+    fn characters_that_are_not_allowed() {
+        for c in '\0'..=char::MAX {
+            let mut units = [0; 2];
+            let refused = c.encode_utf16(&mut units).iter().any(
+                |unit| matches!(unit, 0..=0x1f | 0x7f..=0x9f | 0xd800..=0xf8ff | 0xfff0..=0xffff),
+            );
+            // Slash and dot are judged by their place.
+            let path = format!("/a{c}a");
+            let expected = if refused {
+                Err(PathError::Character {
+                    code: c.into(),
+                    at: 2,
+                })
+            } else {
+                Ok(())
+            };
+            assert_eq!(check(&path), expected, "U+{:04X}", u32::from(c));
+        }
+    }
+
+    #[test]
+    fn characters_at_the_ends_of_the_ranges() {
+        for c in [' ', '~', '\u{a0}', '\u{d7ff}', '\u{f900}', '\u{ffef}'] {
+            assert_eq!(check(&format!("/{c}")), Ok(()), "{c:?}");
+        }
+        for c in [
+            '\0',
+            '\u{1}',
+            '\u{1f}',
+            '\u{7f}',
+            '\u{9f}',
+            '\u{e000}',
+            '\u{f8ff}',
+            '\u{fff0}',
+            '\u{fffd}',
+            '\u{ffff}',
+            '\u{10000}',
+            '\u{1f600}',
+            '\u{10ffff}',
+        ] {
+            for path in [format!("/{c}"), format!("/{c}/b"), format!("/{c}/")] {
+                let error = PathError::Character {
+                    code: c.into(),
+                    at: 1,
+                };
+                assert_eq!(check(&path), Err(error), "{c:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_may_be_long() {
+        let path = "/a".repeat(500_000);
+        assert_eq!(check(&path), Ok(()));
+        assert_eq!(check(&format!("/{}", "a".repeat(1_000_000))), Ok(()));
+    }
+
+    #[test]
+    fn a_number_to_come_makes_up_for_the_end() {
+        for path in ["/", "/a/", "/a/.", "/a/..", "/.", "/a"] {
+            assert_eq!(check_sequential(path), Ok(()), "{path}");
+        }
+        assert_eq!(check_sequential("/a//"), Err(PathError::EmptyElement(3)));
+        assert_eq!(check_sequential("//"), Err(PathError::EmptyElement(1)));
+        assert_eq!(
+            check_sequential("/../a"),
+            Err(PathError::RelativeElement(1))
+        );
+        assert_eq!(check_sequential("a"), Err(PathError::NotAbsolute));
+        assert!(check_sequential("").is_err());
+        assert!(check_sequential("/a\0").is_err());
+    }
+
+    #[test]
+    fn parents_and_names() {
+        for (path, above, last) in [
+            ("/a", Some("/"), "a"),
+            ("/a/b", Some("/a"), "b"),
+            ("/a/b/c", Some("/a/b"), "c"),
+            ("/é/ü", Some("/é"), "ü"),
+            ("/", None, ""),
+            ("", None, ""),
+            ("a", None, "a"),
+        ] {
+            assert_eq!(parent(path), above, "{path}");
+            assert_eq!(name(path), last, "{path}");
+        }
+    }
+
+    #[test]
+    fn joins() {
+        assert_eq!(join("/", "a"), "/a");
+        assert_eq!(join("/a", "b"), "/a/b");
+        assert_eq!(join("/a/b", "c-"), "/a/b/c-");
+    }
+
+    #[test]
+    fn children_are_checked() {
+        let root = ZnodePath::new("/").expect("the root");
+        let a = root.child("a").expect("a child");
+        assert_eq!(a.as_str(), "/a");
+        assert_eq!(a.child("b").expect("a child").to_string(), "/a/b");
+        assert_eq!(a.child(""), Err(PathError::TrailingSlash));
+        assert_eq!(a.child(".."), Err(PathError::RelativeElement(3)));
+        assert_eq!(a.child("b/"), Err(PathError::TrailingSlash));
+        assert!(a.child("\u{7}").is_err());
+    }
+
+    #[test]
+    fn no_chroot_changes_nothing() {
+        for prefix in ["", "/"] {
+            let chroot = Chroot::new(prefix).expect("none");
+            assert_eq!(chroot, Chroot::NONE);
+            assert_eq!(chroot.as_str(), "");
+            for path in ["/", "/a", "/zookeeper/config"] {
+                assert_eq!(chroot.prepend(path), path);
+                assert_eq!(chroot.strip(&path.into()), Some(path.into()));
+            }
+        }
+    }
+
+    #[test]
+    fn chroots_are_checked() {
+        for prefix in ["a", "/a/", "/a//b", "/a/..", "//"] {
+            assert!(Chroot::new(prefix).is_err(), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn a_chroot_goes_before_and_comes_off() {
+        let chroot = Chroot::new("/app/x").expect("a chroot");
+        assert_eq!(chroot.as_str(), "/app/x");
+        for (path, whole) in [
+            ("/", "/app/x"),
+            ("/a", "/app/x/a"),
+            ("/app/x", "/app/x/app/x"),
+            ("/zookeeper", "/app/x/zookeeper"),
+        ] {
+            assert_eq!(chroot.prepend(path), whole, "{path}");
+            assert_eq!(chroot.strip(&whole.into()), Some(path.into()), "{whole}");
+        }
+        for foreign in ["/", "/app", "/app/xy", "/app/xy/a", "/app/y", "/zookeeper"] {
+            assert_eq!(chroot.strip(&foreign.into()), None, "{foreign}");
+        }
+        for reserved in ["/zookeeper/config", "/zookeeper/quota/a"] {
+            assert_eq!(chroot.strip(&reserved.into()), Some(reserved.into()));
+        }
+    }
+
+    /// The prefix matters before the reserved subtree does.
+    #[test]
+    fn a_chroot_in_the_reserved_subtree_comes_off() {
+        let chroot = Chroot::new("/zookeeper/quota").expect("a chroot");
+        let strip = |path: &str| chroot.strip(&path.into());
+        assert_eq!(strip("/zookeeper/quota/a"), Some("/a".into()));
+        assert_eq!(strip("/zookeeper/config"), Some("/zookeeper/config".into()));
+    }
+
+    fn path() -> impl Strategy<Value = String> {
+        prop_oneof![Just("/".to_owned()), "(/[a-z.é]{3,6}){1,4}"]
+    }
+
+    proptest! {
+        #[test]
+        fn strip_undoes_prepend(prefix in path(), path in path()) {
+            let chroot = Chroot::new(&prefix).expect("a chroot");
+            let whole = chroot.prepend(&path);
+            prop_assert_eq!(check(&whole), Ok(()));
+            prop_assert_eq!(chroot.strip(&whole), Some(path.as_str().into()));
+        }
+
+        #[test]
+        fn join_undoes_parent_and_name(path in "(/[a-z.é]{3,6}){1,4}") {
+            let above = parent(&path).expect("not the root");
+            prop_assert_eq!(check(above), Ok(()));
+            prop_assert_eq!(join(above, name(&path)), path);
+        }
+
+        #[test]
+        fn nothing_panics(path in any::<String>(), prefix in any::<String>()) {
+            let _ = (check(&path), check_sequential(&path), parent(&path), name(&path));
+            if let Ok(chroot) = Chroot::new(&prefix) {
+                chroot.strip(&path.as_str().into());
+            }
+        }
+    }
+}

@@ -270,7 +270,7 @@ impl TxnDigest {
     /// Whether nothing but a digest, or nothing at all, is left.
     ///
     /// A list of one short path can be as long as a digest, but a list that starts with the
-    /// digest's version, 2, cannot hold two paths in what is left.
+    /// digest's version, 2, has no room for two paths in what is left unless both are empty.
     fn ends(rest: &Reader<'_>) -> bool {
         let version = DIGEST_VERSION.to_be_bytes();
         rest.remaining() == 0

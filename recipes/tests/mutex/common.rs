@@ -1,5 +1,6 @@
 //! A server, clients of it, clients behind a proxy that breaks their links, and patience.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,16 +8,21 @@ use lockkeeper::path::join;
 use lockkeeper::{Client, ErrorCode};
 use lockkeeper_e2e::Proxy;
 use lockkeeper_recipes::{Guard, LockError, Mutex};
+use lockkeeper_server::embed::{Embedded, embed};
 use tokio::task::JoinHandle;
 
 /// Far beyond what anything here takes; reached only when something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const SESSION_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Connect string of the server under test.
+/// Connect string of the server under test: `LOCKKEEPER_TEST_SERVER`, or one of our own that all
+/// tests of the process share.
 pub(crate) async fn server() -> String {
-    std::env::var("LOCKKEEPER_TEST_SERVER")
-        .expect("LOCKKEEPER_TEST_SERVER names a ZooKeeper server, host:port")
+    static OWN: OnceLock<Embedded> = OnceLock::new();
+    std::env::var("LOCKKEEPER_TEST_SERVER").unwrap_or_else(|_| {
+        let own = OWN.get_or_init(|| embed().tick_time_ms(500).start().expect("it can start"));
+        own.connect_string()
+    })
 }
 
 pub(crate) async fn connect(server: &str) -> Client {

@@ -3,7 +3,7 @@
 //! Three families. The operating system refused something ([`JournalError::Io`]); the files say
 //! something that no crash of a correct server can leave behind (`Corrupt`, `Hole`, `NoSnapshot`);
 //! or the journal was asked for something it must not do (`Poisoned`, `Locked`, `Misplaced`,
-//! `MissingDirectory`, `EntryLength`, `Exists`). Nothing here is retried by this crate. In
+//! `MissingDirectory`, `EntryLength`, `Exists`, `CannotTruncate`). Nothing here is retried by this crate. In
 //! particular a failed sync is final: the kernel may have dropped the dirty pages and would
 //! report success the second time.
 
@@ -16,6 +16,19 @@ use crate::format::Defect;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
+    /// A log cannot be cut at the transaction asked for. Nothing was changed.
+    #[error(
+        "{} cannot be cut behind 0x{zxid:x}: that transaction or a snapshot before it is missing; \
+         a snapshot from the leader is needed",
+        dir.display()
+    )]
+    CannotTruncate {
+        /// The last transaction that was to stay.
+        zxid: i64,
+        /// The log directory.
+        dir: PathBuf,
+    },
+
     /// Bytes that were once valid are not any more, or were never written by a ZooKeeper server.
     /// Starting without them could lose acknowledged transactions, so the start is refused.
     #[error(

@@ -24,19 +24,22 @@
 //! let settings = Settings::new("/var/lib/lockkeeper");
 //! let (mut journal, mut recovered) = Journal::open(RealDisk, settings.clone())?;
 //! let mut image = |target: &mut dyn Write| target.write_all(b"...");
-//! loop {
+//! let mut last = loop {
 //!     let Some(snapshot) = recovered.next_snapshot()? else {
 //!         write_snapshot(&RealDisk, &settings, 0, None, &mut image)?;
-//!         break;
+//!         break 0;
 //!     };
 //!     // On a fresh store each time.
 //!     if load(&mut snapshot.image()?) {
-//!         break;
+//!         break snapshot.zxid();
 //!     }
-//! }
+//! };
 //! for record in recovered.records() {
-//!     apply(record?);
+//!     let record = record?;
+//!     last = record.zxid;
+//!     apply(record);
 //! }
+//! journal.resume_after(last);
 //!
 //! journal.append([(1, entry)])?;
 //! journal.sync()?;
@@ -59,15 +62,16 @@
 //! | `testing.rs` | one that fails, fills up and forgets |
 //! | `format.rs`, `names.rs` | pure: record bytes and file names |
 //! | `reader.rs` | one log front to back; torn or damaged |
-//! | `log.rs` | open, append, sync, roll |
+//! | `log.rs`, `due.rs` | open, append, sync, roll; when a snapshot is due |
+//! | `truncate.rs` | taking back what a leader does not have |
 //! | `snapshot.rs`, `snappy.rs` | write, verify, read |
 //! | `listing.rs`, `recover.rs` | files → image and records, or a named refusal |
 //! | `retain.rs` | removing what no start needs |
 //! | `lock.rs` | one server per directory |
 //! | `error.rs` | what can go wrong |
 //!
-//! `format`, `names`, `settings` ← `error`, `disk` ← `reader`, `snapshot` ← `listing` ←
-//! `recover`, `retain` ← `log`.
+//! `format`, `names`, `settings`, `due` ← `error`, `disk` ← `reader`, `snapshot` ← `listing` ←
+//! `recover`, `retain`, `truncate` ← `log`.
 //!
 //! Sources: `FileTxnLog`, `FileSnap`, `FileTxnSnapLog`, `FilePadding`, `SyncRequestProcessor` and
 //! `PurgeTxnLog` of Apache ZooKeeper.
@@ -75,6 +79,7 @@
 #![forbid(unsafe_code)]
 
 mod disk;
+mod due;
 mod error;
 mod format;
 mod listing;
@@ -88,6 +93,7 @@ mod settings;
 mod snappy;
 mod snapshot;
 pub mod testing;
+mod truncate;
 
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::JournalError;

@@ -1,4 +1,4 @@
-//! The journal: opening a directory, appending, syncing, rolling.
+//! The journal: opening a directory, appending, syncing, rolling, truncating.
 //!
 //! A batch is one write, and zeros are written ahead in the same call when it comes near the end
 //! of the file. Real zeros, not a hole: syncing into blocks that exist already leaves the file
@@ -16,17 +16,21 @@ use bytes::Bytes;
 use tracing::{debug, info};
 
 use crate::disk::{Disk, DiskFile};
+use crate::due::Due;
 use crate::error::{JournalError, at};
 use crate::format::{self, ENTRY_LEN_MIN, LOG_HEADER};
 use crate::listing::Listing;
 use crate::lock;
 use crate::names;
 use crate::reader::{Header, LogReader, Step};
-use crate::recover::{Opening, Recovered, opening};
+use crate::recover::{self, Opening, Recovered, opening};
 use crate::settings::Settings;
+use crate::truncate;
 
 /// Zeros are written ahead once fewer than this many bytes of them are left.
 const RESERVE_LEN: u64 = 4096;
+/// Bytes of the batch buffer that outlive an unusually large batch.
+const BUFFER_KEPT: usize = 1024 * 1024;
 
 /// The transaction log of one server, open for writing.
 ///
@@ -127,7 +131,8 @@ impl<D: Disk> Journal<D> {
     /// from then on; then any part of the batch may be on disk.
     ///
     /// # Panics
-    /// When a zxid is not above the one before it, or is not the one in its entry.
+    /// When a zxid is neither the successor of the one before it nor in a later epoch, because
+    /// recovery would refuse such a log; or when it is not the one in its entry.
     pub fn append(
         &mut self,
         records: impl IntoIterator<Item = (i64, Bytes)>,
@@ -151,7 +156,8 @@ impl<D: Disk> Journal<D> {
                 format::zxid_of(&entry),
                 "the entry holds its zxid"
             );
-            assert!(zxid_last.is_none_or(|last| last < zxid), "zxids only grow");
+            let follows = zxid_last.is_none_or(|last| recover::follows(last, zxid));
+            assert!(follows, "0x{zxid:x} follows 0x{:x}", zxid_last.unwrap_or(0));
             format::encode(&entry, &mut self.buffer);
             zxid_first.get_or_insert(zxid);
             zxid_last = Some(zxid);
@@ -165,6 +171,8 @@ impl<D: Disk> Journal<D> {
             self.log = Some(self.start_log(zxid_first)?);
         }
         let written = self.write_buffer();
+        self.buffer.clear();
+        self.buffer.shrink_to(BUFFER_KEPT);
         self.poison(written)?;
         self.zxid_last = zxid_last;
         self.due.count(count, len);
@@ -205,7 +213,38 @@ impl<D: Disk> Journal<D> {
         Ok(())
     }
 
-    /// Zxid appended last by this journal, synced or not; `None` before the first append.
+    /// Removes every transaction above `zxid`, as a leader that does not have them orders (TRUNC),
+    /// durably. Returns what is left: load it into a fresh store. The next append starts a file.
+    ///
+    /// No snapshot may be in the making and no [`retain`](crate::retain) under way.
+    ///
+    /// # Errors
+    /// [`JournalError::CannotTruncate`] when `zxid` is not in the log or no snapshot reaches back
+    /// to it: nothing was changed, ask for a snapshot instead. [`JournalError::Io`] before
+    /// anything was changed or in the middle; in both cases the journal is poisoned, and the next
+    /// start finds a prefix of the old history that reaches `zxid` at least.
+    pub fn truncate(&mut self, zxid: i64) -> Result<Recovered<D>, JournalError> {
+        self.roll()?;
+        let cut = match truncate::plan(&self.disk, &self.settings, zxid) {
+            Err(error @ JournalError::CannotTruncate { .. }) => return Err(error),
+            planned => self.poison(planned)?,
+        };
+        let done = cut.carry_out(&self.disk, &self.settings);
+        self.poison(done)?;
+        self.zxid_last = Some(zxid);
+        let listing = Listing::read(&self.disk, &self.settings);
+        let listing = self.poison(listing)?;
+        Recovered::new(self.disk.clone(), self.settings.clone(), listing)
+    }
+
+    /// Says that the next transaction comes after `zxid`: the last one replayed, or that of a
+    /// snapshot received and written since. Until it is said the first append may be any.
+    pub fn resume_after(&mut self, zxid: i64) {
+        self.zxid_last = Some(zxid);
+    }
+
+    /// The transaction that the next one has to follow: appended last, synced or not, or set by
+    /// [`truncate`](Self::truncate) or [`resume_after`](Self::resume_after); `None` before.
     pub fn zxid_last(&self) -> Option<i64> {
         self.zxid_last
     }
@@ -333,82 +372,4 @@ fn holds_record<D: Disk>(
         other => other?,
     };
     Ok(reader.header()? != Header::Blank && matches!(reader.next()?, Step::Record(_)))
-}
-
-/// When the next snapshot is due.
-#[derive(Debug)]
-struct Due {
-    random: u64,
-    records: u64,
-    bytes: u64,
-    records_max: u64,
-    bytes_max: u64,
-}
-
-impl Due {
-    fn new(settings: &Settings) -> Due {
-        let mut due = Due {
-            random: settings.seed,
-            records: 0,
-            bytes: 0,
-            records_max: 0,
-            bytes_max: 0,
-        };
-        due.draw(settings);
-        due
-    }
-
-    fn draw(&mut self, settings: &Settings) {
-        let half = u64::from(settings.snap_count.max(2)) / 2;
-        let half_size = settings.snap_size_limit / 2;
-        (self.records, self.bytes) = (0, 0);
-        self.records_max = half + self.next() % half;
-        self.bytes_max = match half_size {
-            0 => u64::MAX,
-            half => half + self.next() % half,
-        };
-    }
-
-    fn count(&mut self, records: u64, bytes: u64) {
-        self.records += records;
-        self.bytes += bytes;
-    }
-
-    fn reached(&self) -> bool {
-        self.records > self.records_max || self.bytes > self.bytes_max
-    }
-
-    /// SplitMix64: evenness is all that is asked of it.
-    fn next(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_snapshot_is_due_between_half_the_count_and_all_of_it() {
-        let mut settings = Settings::new("/data");
-        for (count, size, seed) in [(0, 0, 1), (2, 2, 2), (3, 1000, 3), (1000, 77, 4), (7, 0, 5)] {
-            (settings.snap_count, settings.snap_size_limit, settings.seed) = (count, size, seed);
-            let mut due = Due::new(&settings);
-            for _ in 0..100 {
-                let count = u64::from(count.max(2));
-                assert!((count / 2..count).contains(&due.records_max));
-                assert!(size == 0 || (size / 2..size).contains(&due.bytes_max));
-                due.count(due.records_max, 0);
-                assert!(!due.reached());
-                due.count(1, 0);
-                assert!(due.reached());
-                due.draw(&settings);
-                assert!(!due.reached());
-            }
-        }
-    }
 }

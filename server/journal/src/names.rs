@@ -40,7 +40,7 @@ impl SnapshotName {
 pub(crate) enum FileName {
     Log(i64),
     Snapshot(i64, Compression),
-    /// A snapshot that was being written when its server stopped.
+    /// A snapshot or the copy of a log that was being written when its server stopped.
     Unfinished(i64),
     Other,
 }
@@ -50,7 +50,10 @@ impl FileName {
         if let Some(rest) = name.strip_prefix("log.") {
             return zxid(rest).map_or(FileName::Other, FileName::Log);
         }
-        if let Some(rest) = name.strip_prefix(".snapshot.") {
+        let copy = name
+            .strip_prefix(".snapshot.")
+            .or(name.strip_prefix(".log."));
+        if let Some(rest) = copy {
             let made = rest.strip_suffix(".tmp").and_then(zxid);
             return made.map_or(FileName::Other, FileName::Unfinished);
         }
@@ -84,6 +87,10 @@ pub(crate) fn unfinished(zxid: i64) -> String {
     format!(".snapshot.{zxid:x}.tmp")
 }
 
+pub(crate) fn unfinished_log(zxid: i64) -> String {
+    format!(".log.{zxid:x}.tmp")
+}
+
 /// Only the one spelling that servers write: another one would name a file nobody opens.
 fn zxid(digits: &str) -> Option<i64> {
     let zxid = i64::from_str_radix(digits, 16).ok()?;
@@ -110,6 +117,8 @@ mod tests {
             FileName::parse(&unfinished(zxid)),
             FileName::Unfinished(zxid)
         );
+        let copy = FileName::parse(&unfinished_log(zxid));
+        assert_eq!(copy, FileName::Unfinished(zxid));
     }
 
     #[test]

@@ -8,8 +8,9 @@
 //! sectors is missing in that way and no valid record lies inside the length it claims; any other
 //! broken record is damage. The price is a pass over the rest of the file, once per broken end.
 //!
-//! Known limit: a whole sector of an acknowledged record that turned to zeros looks torn. ZooKeeper's
-//! files hold nothing that would tell.
+//! Known limit: ZooKeeper's files hold nothing that would tell two cases of damage in the newest log
+//! from a tear. A whole sector of an acknowledged record that turned to zeros is one; the other is
+//! any damage to a record whose own data fills a sector with zeros.
 
 use std::path::{Path, PathBuf};
 

@@ -106,11 +106,16 @@ pub(crate) fn link(base: i64, last: Option<i64>, found: i64) -> Link {
     };
     if last == base && found <= base {
         Link::Skip // C2: part of the image
-    } else if found == last.wrapping_add(1) || (found >> 32) > (last >> 32) {
-        Link::Replay // C3: the next one, or the first of a later epoch
+    } else if follows(last, found) {
+        Link::Replay // C3
     } else {
         Link::Refuse // C4
     }
+}
+
+/// Whether a log may hold `next` right behind `last`: the next of its epoch, or any of a later one.
+pub(crate) fn follows(last: i64, next: i64) -> bool {
+    next == last.wrapping_add(1) || (next >> 32) > (last >> 32)
 }
 
 /// What a data directory holds, ready to be loaded.
@@ -192,7 +197,7 @@ impl<D: Disk> Recovered<D> {
     /// The logged transactions after the snapshot handed out last, in order, without a gap inside
     /// an epoch. Without a snapshot: all of them.
     ///
-    /// Records are read as the iterator is driven; memory stays bounded by the longest entry.
+    /// Replay before the first append. Records are read as the iterator is driven; memory stays bounded by the longest entry.
     /// The first error ends it: [`JournalError::Corrupt`], [`JournalError::Hole`] or
     /// [`JournalError::Io`].
     pub fn records(&self) -> Records<D> {

@@ -1,14 +1,15 @@
 //! Removing what no start needs any more (`PurgeTxnLog`).
 //!
 //! Kept are the newest snapshots and every log that a start from the oldest of them reads.
-//! Snapshots go first and durably, then logs: a crash in between leaves logs nobody needs rather
-//! than a snapshot whose logs are gone.
+//! What is kept is synced before anything goes, since Apache leaves its snapshots to the cache.
+//! Then old snapshots go, durably, and logs last: a crash in between leaves logs nobody needs
+//! rather than a snapshot whose logs are gone.
 
 use std::path::PathBuf;
 
 use tracing::info;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::error::{JournalError, at};
 use crate::listing::Listing;
 use crate::names;
@@ -37,6 +38,15 @@ pub fn retain<D: Disk>(
     let Some(oldest) = keep.checked_sub(1).map(|index| complete[index].zxid) else {
         return Ok(Vec::new());
     };
+    let dir = settings.snapshot_dir();
+    for name in &complete[..keep] {
+        let file = name.path(settings);
+        disk.open(&file)
+            .and_then(|mut kept| kept.sync())
+            .map_err(at("sync", file))?;
+    }
+    disk.sync_dir(&dir).map_err(at("sync", &dir))?;
+
     let mut removed = Vec::new();
 
     let snapshots = listing.snapshots.iter().filter(|name| name.zxid < oldest);
@@ -44,7 +54,6 @@ pub fn retain<D: Disk>(
     let unfinished = listing.unfinished.iter().filter(|(zxid, _)| *zxid < oldest);
     removed.extend(unfinished.map(|(_, file)| file.clone()));
     remove(disk, &removed)?;
-    let dir = settings.snapshot_dir();
     disk.sync_dir(&dir).map_err(at("sync", dir))?;
 
     let dir = settings.txn_dir();

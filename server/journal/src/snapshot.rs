@@ -38,7 +38,7 @@ const DIGEST_VERSION: i32 = 2;
 const TAIL_LENS: [usize; 4] = [54, 33, 21, 0];
 /// Bytes at the end of a file that may belong to seals.
 const HELD_LEN: usize = SEAL_LEN + TAIL_LENS[0];
-const BUFFER_LEN: usize = 256 * 1024;
+const BUFFER_LEN: usize = 64 * 1024;
 
 /// The digest section of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,10 +69,6 @@ impl<D: Disk> Snapshot<D> {
         file: &Path,
         name: SnapshotName,
     ) -> Result<Result<Snapshot<D>, io::Error>, JournalError> {
-        // Logs may be removed on the strength of this file: it must not be in the cache only.
-        disk.open(file)
-            .and_then(|mut handle| handle.sync())
-            .map_err(at("sync", file))?;
         match content(disk, file, name.compression).and_then(scan) {
             Ok((image_len, digest)) => Ok(Ok(Snapshot {
                 disk: disk.clone(),

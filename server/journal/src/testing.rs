@@ -132,6 +132,23 @@ impl SimDisk {
         self.state().names.keys().cloned().collect()
     }
 
+    /// The same disk once more, with everything pending, for another process on it: no faults, no
+    /// locks, and from here on apart from this one.
+    pub fn fork(&self) -> SimDisk {
+        let state = self.state();
+        let fork = State {
+            files: state.files.clone(),
+            names: state.names.clone(),
+            names_durable: state.names_durable.clone(),
+            renames: state.renames.clone(),
+            dirs: state.dirs.clone(),
+            ..State::default()
+        };
+        SimDisk {
+            state: Arc::new(Mutex::new(fork)),
+        }
+    }
+
     /// Disks that a power cut at this moment could leave, each without faults and locks.
     ///
     /// All of them when there are few (up to about twelve pending changes), otherwise

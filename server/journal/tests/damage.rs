@@ -5,6 +5,8 @@
 
 mod common;
 
+use proptest::prelude::*;
+
 use common::{disk_with_log, entry, recover, settings, snapshot, zxids};
 use lockkeeper_journal::testing::SimDisk;
 use lockkeeper_journal::{Defect, Journal, JournalError, Settings};
@@ -82,6 +84,21 @@ fn a_changed_byte_is_refused_even_in_the_last_record() {
             "checksum of record {n}"
         );
     }
+}
+
+#[test]
+fn the_leading_zeros_of_a_record_at_the_end_of_a_sector_are_no_missing_sector() {
+    // The second record starts three bytes before the end of the first sector.
+    let disk = disk_with_log(&settings(), []);
+    let (mut journal, _) = Journal::open(disk.clone(), settings()).expect("valid");
+    journal
+        .append([(1, entry(1, 512 - 3 - 16 - 13, 1)), (2, entry(2, 40, 1))])
+        .expect("no fault");
+    drop(journal);
+    let mut log = disk.get(LOG).expect("it was made");
+    log[509 + 30] ^= 1;
+    disk.put(LOG, log);
+    assert_eq!(outcome(&disk, &settings()), Err((509, Defect::Checksum)));
 }
 
 #[test]
@@ -246,4 +263,29 @@ fn the_caller_can_go_on_to_an_older_snapshot() {
         recovered.next_snapshot(),
         Err(JournalError::NoSnapshot { .. })
     ));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_files_never_panic(
+        log in proptest::collection::vec(any::<u8>(), 0..2000),
+        snapshot in proptest::collection::vec(any::<u8>(), 0..200),
+        suffix in proptest::sample::select(vec!["", ".gz", ".snappy"]),
+    ) {
+        let disk = disk_with_log(&settings(), 1..=2);
+        disk.put("/data/version-2/log.3", log.clone());
+        disk.put(format!("/data/version-2/snapshot.2{suffix}"), snapshot);
+        let _ = recover(&disk, &settings());
+        disk.put("/data/version-2/log.3", [&b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0"[..], &log].concat());
+        let _ = recover(&disk, &settings());
+    }
+
+    /// One changed byte anywhere costs the last record at most; anything else is refused by name.
+    #[test]
+    fn a_changed_byte_is_found_or_costs_the_last_record(at in 0usize..16 + 5 * RECORD_LEN, to: u8) {
+        if let Ok(zxids) = after(|log| log[at] = to) {
+            prop_assert!(zxids.len() >= 4, "{zxids:?}");
+            prop_assert!(zxids.len() == 5 || at >= offset(4));
+        }
+    }
 }

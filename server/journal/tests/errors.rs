@@ -122,6 +122,38 @@ fn a_log_with_records_is_not_overwritten() {
 }
 
 #[test]
+fn a_log_is_cut_only_at_a_transaction_it_holds() {
+    let disk = disk_with_log(&settings(), 3..=5);
+    disk.put(
+        "/data/version-2/snapshot.2",
+        disk.get("/data/version-2/snapshot.0").expect("made"),
+    );
+    let files = disk.files();
+    let mut journal = open(&disk, &settings()).expect("valid");
+    for zxid in [0, 2, 6] {
+        let error = journal.truncate(zxid).expect_err("not in the log");
+        assert!(matches!(error, JournalError::CannotTruncate { .. }));
+        assert_eq!(disk.files(), files);
+    }
+    journal.truncate(4).expect("it is there");
+    assert_eq!(journal.zxid_last(), Some(4));
+    journal
+        .append([(5, entry(5, 40, 9))])
+        .expect("the journal is usable");
+    drop(journal);
+    let (_, _, records) = recover(&disk, &settings()).expect("valid");
+    assert_eq!(zxids(&records), [3, 4, 5]);
+    assert_eq!(records[2].entry, entry(5, 40, 9));
+
+    let disk = disk_with_log(&settings(), 1..=5);
+    let mut journal = open(&disk, &settings()).expect("valid");
+    snapshot(&disk, &settings(), 4, b"four");
+    disk.put("/data/version-2/snapshot.0", b"cut".to_vec());
+    let error = journal.truncate(3).expect_err("nothing to start from");
+    assert!(matches!(error, JournalError::CannotTruncate { .. }));
+}
+
+#[test]
 fn a_failed_write_or_sync_poisons_for_good() {
     // Create, write, sync, sync of the directory, write, sync.
     for at in 0..6 {
@@ -171,10 +203,37 @@ fn a_failed_snapshot_leaves_the_journal_and_older_snapshots_alone() {
 }
 
 #[test]
-#[should_panic(expected = "zxids only grow")]
+#[should_panic(expected = "0x2 follows 0x2")]
 fn a_zxid_that_does_not_grow_is_a_bug() {
     let mut journal = open(&SimDisk::new(), &settings()).expect("a new directory");
     let _ = journal.append([(2, entry(2, 40, 1)), (2, entry(2, 40, 1))]);
+}
+
+#[test]
+#[should_panic(expected = "0x9 follows 0x7")]
+fn a_gap_inside_an_epoch_is_a_bug() {
+    let mut journal = open(&SimDisk::new(), &settings()).expect("a new directory");
+    journal.resume_after(7);
+    let _ = journal.append([(9, entry(9, 40, 1))]);
+}
+
+#[test]
+fn a_later_epoch_and_a_received_snapshot_may_leave_a_gap() {
+    let disk = disk_with_log(&settings(), []);
+    let mut journal = open(&disk, &settings()).expect("valid");
+    let next = (1 << 32) + 1;
+    journal
+        .append([(1, entry(1, 40, 1)), (next, entry(next, 40, 1))])
+        .expect("a later epoch");
+    snapshot(&disk, &settings(), next + 10, b"received");
+    journal.resume_after(next + 10);
+    journal
+        .append([(next + 11, entry(next + 11, 40, 1))])
+        .expect("it follows the snapshot");
+    drop(journal);
+    let (_, image, records) = recover(&disk, &settings()).expect("valid");
+    assert_eq!(image.map(|(zxid, _)| zxid), Some(next + 10));
+    assert_eq!(zxids(&records), [next + 11]);
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 mod common;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use common::{entry, recover, snapshot, zxids};
 use lockkeeper_journal::{JournalError, LOCK_FILE, RealDisk, Settings, retain};
@@ -97,4 +100,79 @@ fn a_log_longer_than_the_zeros_written_ahead_grows() {
         .expect("it exists")
         .len();
     assert_eq!(len % 8192, 0);
+}
+
+const CHILD_DIR: &str = "LOCKKEEPER_JOURNAL_CHILD_DIR";
+
+/// What the child of the test below does until it is killed.
+fn append_roll_and_take_snapshots(dir: &OsStr) {
+    let settings = Settings {
+        preallocate: 8192,
+        snap_count: 40,
+        ..Settings::new(dir)
+    };
+    let (mut journal, image, records) = recover(&RealDisk, &settings).expect("valid");
+    if image.is_none() {
+        snapshot(&RealDisk, &settings, 0, b"image");
+    }
+    let mut zxid = records
+        .last()
+        .map_or(image.map_or(0, |(zxid, _)| zxid), |last| last.zxid);
+    loop {
+        zxid += 2;
+        let batch = [zxid - 1, zxid].map(|zxid| (zxid, entry(zxid, 700, 1)));
+        journal.append(batch).expect("space");
+        journal.sync().expect("a sound disk");
+        println!("acknowledged {zxid}");
+        if journal.snapshot_due() {
+            journal.roll().expect("a sound disk");
+            snapshot(&RealDisk, &settings, zxid, b"image");
+            retain(&RealDisk, &settings, 3).expect("allowed");
+        }
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing_acknowledged() {
+    // The child is this very test, told where to write.
+    if let Some(dir) = std::env::var_os(CHILD_DIR) {
+        return append_roll_and_take_snapshots(&dir);
+    }
+    let scratch = Scratch::new("journal-killed");
+    let mut acknowledged = 0;
+    for lines in [1, 20, 7, 64, 33] {
+        let mut child = Command::new(std::env::current_exe().expect("it runs"))
+            .args(["--exact", "--nocapture"])
+            .arg("a_killed_process_loses_nothing_acknowledged")
+            .env(CHILD_DIR, &scratch.0)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it can run again");
+        let output = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut told = output.lines().filter_map(|line| {
+            line.ok()?
+                .split_once("acknowledged ")?
+                .1
+                .parse::<i64>()
+                .ok()
+        });
+        acknowledged = told
+            .by_ref()
+            .take(lines)
+            .last()
+            .expect("it got that far")
+            .max(acknowledged);
+        child.kill().expect("it is ours");
+        child.wait().expect("it is ours");
+        // Only now: without its reader the child would end by itself.
+        drop(told);
+        let (_, image, records) = recover(&RealDisk, &Settings::new(&scratch.0)).expect("valid");
+        let base = image.map_or(0, |(zxid, _)| zxid);
+        let last = base + records.len() as i64;
+        assert_eq!(zxids(&records), (base + 1..=last).collect::<Vec<_>>());
+        assert!(
+            last >= acknowledged,
+            "{acknowledged} was acknowledged, {last} recovered"
+        );
+    }
 }

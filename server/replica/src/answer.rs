@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use lockkeeper_store::{ConnectionId, EventSink, Reader, Store, Watches, widen};
+use lockkeeper_wire::multi::{MultiReadResponse, ReadOp};
 use lockkeeper_wire::reply::ErrorResponse;
 use lockkeeper_wire::request::{PathWatcherType, SyncPath};
 use lockkeeper_wire::watch::SetWatches2;
@@ -134,6 +135,20 @@ fn reply(
         skip_acl: who.skip_acl,
     };
     match (request, watches) {
+        // A part that is no read makes the code that of a body that cannot be decoded, yet what
+        // was collected before follows, as from Apache's servers.
+        (Request::MultiRead(body), _)
+            if body.ops.iter().any(|op| matches!(op, ReadOp::Foreign(_))) =>
+        {
+            frame::encode(out, |out| {
+                ReplyHeader {
+                    err: ErrorCode::MARSHALLING_ERROR,
+                    ..header
+                }
+                .encode(out);
+                MultiReadResponse::default().encode(out);
+            });
+        }
         (Request::Sync(body), _) => frame::encode(out, |out| {
             header.encode(out);
             SyncPath {

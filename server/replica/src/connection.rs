@@ -86,9 +86,11 @@ pub(crate) enum Waiting {
         request: Request,
         identities: Identities,
     },
-    /// A request that cannot be served, to be answered in its place; with `close`, as the last.
-    Fail {
+    /// A request answered by a header alone, in its place; with `close`, as the last. Without a
+    /// zxid it takes the last one applied by then.
+    Header {
         xid: Xid,
+        zxid: Option<Zxid>,
         code: ErrorCode,
         close: bool,
     },

@@ -238,10 +238,24 @@ impl Replica {
         });
     }
 
-    /// A request that cannot be served, answered behind those before it; with `close`, as the last.
-    pub fn fail(&mut self, connection: ConnectionId, xid: Xid, code: ErrorCode, close: bool) {
+    /// A request answered by a header alone, behind those before it: one that cannot be served, or
+    /// an authentication. Without a zxid it takes the last one applied by then; with `close` it is
+    /// the last.
+    pub fn submit_header(
+        &mut self,
+        connection: ConnectionId,
+        xid: Xid,
+        zxid: Option<Zxid>,
+        code: ErrorCode,
+        close: bool,
+    ) {
         if let Some(entry) = self.connections.get_mut(&connection) {
-            entry.waiting.push_back(Waiting::Fail { xid, code, close });
+            entry.waiting.push_back(Waiting::Header {
+                xid,
+                zxid,
+                code,
+                close,
+            });
         }
     }
 
@@ -267,7 +281,7 @@ impl Replica {
     ) {
         while let Some(entry) = self.connections.get_mut(&connection) {
             match entry.waiting.front() {
-                Some(Waiting::Read { .. } | Waiting::Fail { .. }) => {}
+                Some(Waiting::Read { .. } | Waiting::Header { .. }) => {}
                 _ => return,
             }
             let session = entry.session;
@@ -289,8 +303,13 @@ impl Replica {
                         answer(store, watches, who, xid, &request, out);
                     });
                 }
-                Some(Waiting::Fail { xid, code, close }) => {
-                    let zxid = if close { Zxid(-1) } else { store.last_zxid() };
+                Some(Waiting::Header {
+                    xid,
+                    zxid,
+                    code,
+                    close,
+                }) => {
+                    let zxid = zxid.unwrap_or(store.last_zxid());
                     let header = ReplyHeader {
                         xid,
                         zxid,

@@ -112,9 +112,9 @@ fn is_authenticated(id: &Id) -> bool {
     id.scheme() == "digest"
 }
 
+/// Two parts around a colon, where empty ones at the end do not count: what Java's `split` gives.
 fn is_digest_id(id: &str) -> bool {
-    let mut parts = id.split(':');
-    matches!((parts.next(), parts.next(), parts.next()), (Some(_), Some(hash), None) if !hash.is_empty())
+    id.trim_end_matches(':').split(':').count() == 2
 }
 
 struct Network {
@@ -169,17 +169,14 @@ pub(crate) fn require_acl_read(acl: &AclRef, identities: &[Id]) -> Result<(), Er
 }
 
 /// The identity that a digest credential `user:password` proves
-/// (`DigestAuthenticationProvider.generateDigest`).
+/// (`DigestAuthenticationProvider.generateDigest`). What is not UTF-8 in it is replaced first, as
+/// Java does on reading.
 pub fn digest_identity(credential: &[u8]) -> Id {
-    let user = credential
-        .split(|&byte| byte == b':')
-        .next()
-        .unwrap_or_default();
-    let hash = base64::engine::general_purpose::STANDARD.encode(Sha1::digest(credential));
-    Id::new(
-        "digest",
-        format!("{}:{hash}", String::from_utf8_lossy(user)),
-    )
+    let credential = String::from_utf8_lossy(credential);
+    let user = credential.split(':').next().unwrap_or_default();
+    let hash = Sha1::digest(credential.as_bytes());
+    let hash = base64::engine::general_purpose::STANDARD.encode(hash);
+    Id::new("digest", format!("{user}:{hash}"))
 }
 
 /// Adds the identities that an `auth` packet proves.
@@ -210,8 +207,10 @@ pub fn authenticate(
 }
 
 /// The identities of a connection nobody has authenticated yet: its address.
+///
+/// An IPv4 address that a socket for both families shows in the form of IPv6 is one of IPv4.
 pub fn address_identity(address: IpAddr) -> Identities {
-    [Id::new("ip", address.to_string())].into()
+    [Id::new("ip", address.to_canonical().to_string())].into()
 }
 
 /// What whoAmI calls an identity.

@@ -8,10 +8,11 @@
 
 use bytes::Bytes;
 use lockkeeper_wire::multi::{MultiResponse, MultiResult};
-use lockkeeper_wire::reply::{Create2Response, CreateResponse, StatResponse};
-use lockkeeper_wire::txn::{DIGEST_VERSION, PARENT_CVERSION_UNKNOWN};
+use lockkeeper_wire::reply::{Create2Response, CreateResponse, GetDataResponse, StatResponse};
+use lockkeeper_wire::txn::DIGEST_VERSION;
 use lockkeeper_wire::{
-    Acl, ByteStr, ErrorCode, EventType, Response, SessionId, Stat, Txn, TxnEntry, TxnHeader, Zxid,
+    Acl, ByteStr, ErrorCode, EventType, OpCode, Response, SessionId, Stat, Txn, TxnEntry,
+    TxnHeader, Zxid,
 };
 
 use crate::access::AclRef;
@@ -26,7 +27,8 @@ pub struct Applied {
     pub outcome: Result<Response, ErrorCode>,
     /// What to tell watchers, in order.
     pub changes: Vec<Change>,
-    /// Whether the transaction did not fit the tree: a part of it found a znode missing, or there.
+    /// Whether the transaction did not fit the tree: a part of it found a znode missing, or there,
+    /// or children of one to delete.
     pub misfit: bool,
     /// Whether the digest that the leader predicted differs from the tree's.
     pub digest_mismatch: bool,
@@ -67,6 +69,32 @@ impl Store {
             changes,
             misfit,
             digest_mismatch,
+        }
+    }
+
+    /// Deletes ephemerals whose session is unknown: a log may end between the two. They take no
+    /// transaction; every server does the same before it serves.
+    pub fn end_sessionless(&mut self) {
+        let unknown = self
+            .ephemerals
+            .keys()
+            .filter(|id| !self.sessions.contains_key(id));
+        for client_id in unknown.copied().collect::<Vec<_>>() {
+            let (zxid, op) = (self.last_zxid, OpCode::CloseSession.into());
+            let header = TxnHeader {
+                client_id,
+                cxid: 0,
+                zxid,
+                time_ms: 0,
+                op,
+            };
+            let mut apply = Apply {
+                store: self,
+                header: &header,
+                changes: Vec::new(),
+                misfit: false,
+            };
+            apply.close_session(None);
         }
     }
 }
@@ -183,8 +211,15 @@ impl Apply<'_> {
             Txn::Delete(path) | Txn::DeleteContainer(path) => {
                 self.delete(path).map(|()| Response::Empty)
             }
-            Txn::SetData(body) => self.set_data(&body.path, &body.data, body.version),
-            Txn::Reconfig(body) => self.set_data(&body.path, &body.data, body.version),
+            Txn::SetData(body) => {
+                let stat = self.set_data(&body.path, &body.data, body.version)?;
+                Ok(Response::Stat(StatResponse { stat }))
+            }
+            Txn::Reconfig(body) => {
+                let stat = self.set_data(&body.path, &body.data, body.version)?;
+                let data = body.data.clone();
+                Ok(Response::GetData(GetDataResponse { data, stat }))
+            }
             Txn::SetAcl(body) => self.set_acl(&body.path, &body.acl, body.version),
             Txn::Check(_) => Ok(Response::Empty),
             Txn::Error(code) => Err(*code),
@@ -225,13 +260,8 @@ impl Apply<'_> {
             self.store.tree.update(path, |znode| znode.acl = acl);
             return Err(self.misfit(ErrorCode::NODE_EXISTS));
         }
-        self.store.tree.update(parent_path, |parent| {
-            let cversion = match parent_cversion {
-                PARENT_CVERSION_UNKNOWN => parent.stat.cversion.wrapping_add(1),
-                cversion => cversion,
-            };
-            parent.stat.child_created(zxid, cversion);
-        });
+        let count = |parent: &mut Znode| parent.stat.child_created(zxid, parent_cversion);
+        self.store.tree.update(parent_path, count);
         let stat = ZnodeStat::created(zxid, self.header.time_ms, owner);
         let data = data.as_deref();
         self.store.tree.insert(
@@ -274,10 +304,10 @@ impl Apply<'_> {
         let Some(parent_acl) = parent else {
             return Err(self.misfit(ErrorCode::NO_NODE));
         };
-        let Some(znode) = self.store.tree.remove(path) else {
+        let Some(znode) = self.store.remove(path) else {
             return Err(self.misfit(ErrorCode::NO_NODE));
         };
-        self.store.unindex(path, znode.stat.owner);
+        self.misfit |= !znode.children.is_empty();
         self.changes.push(Change {
             kind: EventType::NodeDeleted,
             path: path.clone(),
@@ -292,7 +322,7 @@ impl Apply<'_> {
         path: &ByteStr,
         data: &Option<Bytes>,
         version: i32,
-    ) -> Result<Response, ErrorCode> {
+    ) -> Result<Stat, ErrorCode> {
         let (zxid, time_ms) = (self.zxid(), self.header.time_ms);
         let changed = self.store.tree.update(path, |znode| {
             znode.data = data.as_deref().map(Into::into);
@@ -311,7 +341,7 @@ impl Apply<'_> {
             acl,
             parent_acl: None,
         });
-        Ok(Response::Stat(StatResponse { stat }))
+        Ok(stat)
     }
 
     fn set_acl(&mut self, path: &str, acl: &[Acl], version: i32) -> Result<Response, ErrorCode> {

@@ -111,3 +111,149 @@ impl Expiry {
             .collect();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK_MS: u64 = 1000;
+
+    fn expiry(sessions: impl IntoIterator<Item = (i64, u64)>) -> Expiry {
+        let mut expiry = Expiry::new(TICK_MS);
+        for (session, timeout_ms) in sessions {
+            expiry.track(SessionId(session), timeout_ms, 0);
+        }
+        expiry
+    }
+
+    fn due(expiry: &Expiry, now_ms: u64) -> Vec<i64> {
+        expiry.due(now_ms).map(|session| session.0).collect()
+    }
+
+    /// Both tables say the same, and no bucket is empty.
+    fn check(expiry: &Expiry) {
+        let by_session = expiry
+            .sessions
+            .iter()
+            .map(|(&id, deadline)| (deadline.at_ms, id));
+        let by_bucket = expiry
+            .buckets
+            .iter()
+            .flat_map(|(&at_ms, ids)| ids.iter().map(move |&id| (at_ms, id)));
+        assert_eq!(by_session.collect::<BTreeSet<_>>(), by_bucket.collect());
+        assert!(expiry.buckets.values().all(|ids| !ids.is_empty()));
+        assert!(
+            expiry
+                .buckets
+                .keys()
+                .all(|at_ms| at_ms % expiry.tick_ms == 0)
+        );
+    }
+
+    #[test]
+    fn a_deadline_is_the_tick_after_a_full_timeout() {
+        for (touched_ms, timeout_ms, at_ms) in [
+            (0, 4000, 5000),
+            (1, 4000, 5000),
+            (999, 4000, 5000),
+            (1000, 4000, 6000),
+            (0, 4001, 5000),
+            (999, 4001, 6000),
+            (0, 0, 1000),
+            (5, 1, 1000),
+        ] {
+            let mut expiry = Expiry::new(TICK_MS);
+            expiry.track(SessionId(1), timeout_ms, touched_ms);
+            assert_eq!(
+                expiry.next_due_ms(),
+                Some(at_ms),
+                "{touched_ms} {timeout_ms}"
+            );
+            assert_eq!(due(&expiry, at_ms - 1), []);
+            assert_eq!(due(&expiry, at_ms), [1]);
+            check(&expiry);
+        }
+    }
+
+    #[test]
+    fn a_touch_only_moves_later() {
+        let mut expiry = expiry([(1, 4000)]);
+        for (touched_ms, at_ms) in [
+            (500, 5000),
+            (3000, 8000),
+            (1000, 8000),
+            (2999, 8000),
+            (4000, 9000),
+        ] {
+            expiry.touch(SessionId(1), touched_ms);
+            assert_eq!(expiry.next_due_ms(), Some(at_ms), "{touched_ms}");
+            check(&expiry);
+        }
+        expiry.touch(SessionId(2), 0);
+        assert!(
+            !expiry.is_tracked(SessionId(2)),
+            "a stranger's touch begins nothing"
+        );
+    }
+
+    #[test]
+    fn a_resumed_session_has_its_new_timeout_from_then_on() {
+        for (timeout_ms, at_ms) in [(10_000, 13_000), (4000, 7000), (1000, 4000), (9000, 12_000)] {
+            let mut expiry = expiry([(1, 9000)]);
+            expiry.track(SessionId(1), timeout_ms, 2500);
+            assert_eq!(expiry.next_due_ms(), Some(at_ms), "{timeout_ms}");
+            expiry.touch(SessionId(1), 20_000);
+            let again_ms = (20_000 + timeout_ms) / TICK_MS * TICK_MS + TICK_MS;
+            assert_eq!(expiry.next_due_ms(), Some(again_ms), "{timeout_ms}");
+            check(&expiry);
+        }
+    }
+
+    #[test]
+    fn sessions_are_due_in_the_order_of_their_deadlines() {
+        let mut expiry = expiry([(3, 2000), (1, 5000), (2, 2500), (4, 9000)]);
+        assert_eq!(due(&expiry, 2999), []);
+        assert_eq!(due(&expiry, 3000), [2, 3]);
+        assert_eq!(due(&expiry, 8000), [2, 3, 1]);
+        expiry.forget(SessionId(3));
+        expiry.forget(SessionId(3));
+        expiry.touch(SessionId(2), 4000);
+        assert_eq!(due(&expiry, 8000), [1, 2]);
+        assert_eq!(due(&expiry, u64::MAX), [1, 2, 4]);
+        check(&expiry);
+        for session in 1..=4 {
+            expiry.forget(SessionId(session));
+        }
+        assert_eq!(expiry.next_due_ms(), None);
+        check(&expiry);
+    }
+
+    #[test]
+    fn an_extension_moves_everybody_by_whole_ticks() {
+        for (by_ms, moved_ms) in [
+            (0, 0),
+            (1, 1000),
+            (1000, 1000),
+            (1001, 2000),
+            (60_000, 60_000),
+        ] {
+            let mut expiry = expiry((0..1000).map(|session| (session, 100 * session as u64)));
+            let before = expiry.sessions.clone();
+            expiry.extend_all(by_ms);
+            check(&expiry);
+            for (session, deadline) in &expiry.sessions {
+                assert_eq!(deadline.at_ms, before[session].at_ms + moved_ms);
+            }
+            // Touches and ends find them where they are now.
+            for session in 0..1000 {
+                match session % 3 {
+                    0 => expiry.touch(SessionId(session), 50_000),
+                    1 => expiry.forget(SessionId(session)),
+                    _ => expiry.track(SessionId(session), 2000, 0),
+                }
+            }
+            check(&expiry);
+            assert_eq!(expiry.sessions.len(), 667);
+        }
+    }
+}

@@ -37,8 +37,8 @@ pub enum ImageError {
     /// A length is not possible.
     #[error("image field of {0} bytes is too long")]
     Length(i64),
-    /// A znode's parent is missing.
-    #[error("image has {0:?} without its parent")]
+    /// A znode's parent is missing, or the znode is there already.
+    #[error("image has {0:?} without its parent or twice")]
     Orphan(String),
 }
 
@@ -84,8 +84,6 @@ impl Store {
             store.sessions.insert(session, timeout_ms);
         }
         let mut acls: BTreeMap<i64, AclRef> = BTreeMap::new();
-        // A list that is not in the table is unknown until the setACL that made it is replayed.
-        let nobody: Arc<[Acl]> = [].into();
         for _ in 0..input.int()? {
             let id = input.long()?;
             let acl = input.acl()?;
@@ -102,14 +100,12 @@ impl Store {
             let acl = match acls.get(&acl_id) {
                 _ if acl_id == OPEN_ACL => None,
                 Some(acl) => acl.clone(),
-                None => {
-                    store.acls.insert(nobody.clone());
-                    Some(nobody.clone())
-                }
+                // Unknown, and nobody's, until the setACL that made it is replayed.
+                None => store.intern(&[]),
             };
             store.add(&path, data.as_deref(), acl, stat)?;
         }
-        store.tree.ensure_config();
+        store.ensure_config();
         Ok(store)
     }
 
@@ -128,10 +124,11 @@ impl Store {
             });
             return Ok(());
         }
-        let parent = crate::tree::split(path).map(|(parent, _)| parent);
-        if parent.is_none_or(|parent| self.tree.get(parent).is_none())
-            || self.tree.get(path).is_some()
-        {
+        // An empty name would be written as the mark that ends the znodes.
+        let fits = crate::tree::split(path).is_some_and(|(parent, name)| {
+            !name.is_empty() && self.tree.get(parent).is_some() && self.tree.get(path).is_none()
+        });
+        if !fits {
             return Err(ImageError::Orphan(path.to_owned()));
         }
         self.tree.insert(path, NewZnode { data, acl, stat });

@@ -211,9 +211,6 @@ impl Prep<'_> {
     /// apply what it has logged; here the mode must be one.
     fn ttl<'b>(&self, body: &'b CreateTtlRequest) -> Result<Create<'b>, ErrorCode> {
         let mode = self.mode(body.flags)?;
-        if !self.settings.extended_types {
-            return Err(ErrorCode::UNIMPLEMENTED);
-        }
         if !mode.is_ttl() || !(1..=TTL_MAX_MS).contains(&body.ttl_ms) {
             return Err(ErrorCode::BAD_ARGUMENTS);
         }

@@ -126,9 +126,11 @@ impl Store {
 
     fn get_ephemerals(&self, prefix: Option<&str>, reader: Reader<'_>, out: &mut BytesMut) {
         let prefix = prefix.unwrap_or_default();
+        // A blank prefix stands for none, as in Apache's servers.
+        let all = matches!(prefix.trim(), "" | "/");
         let ephemerals = self
             .ephemerals(reader.session)
-            .filter(|path| path.starts_with(prefix))
+            .filter(|path| all || path.starts_with(prefix))
             .map(Into::into);
         GetEphemeralsResponse {
             ephemerals: ephemerals.collect(),
@@ -166,7 +168,7 @@ impl Store {
                         .sum::<usize>();
                     ReadResult::GetChildren(names.collect())
                 }),
-                ReadOp::Foreign(_) => Err(ErrorCode::MARSHALLING_ERROR),
+                ReadOp::Foreign(_) => return Err(ErrorCode::MARSHALLING_ERROR),
             };
             if len > MULTI_READ_REPLY_MAX {
                 return Err(ErrorCode::BAD_ARGUMENTS);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use lockkeeper_wire::{Acl, SessionId, Stat, Zxid};
 
 use crate::access::{self, AclRef};
-use crate::tree::Tree;
-use crate::znode::{Owner, Znode};
+use crate::tree::{CONFIG, NewZnode, RESERVED, Tree, Walk};
+use crate::znode::{Owner, Znode, ZnodeStat};
 
 /// The tree, the sessions, and what is derived from them.
 ///
@@ -31,7 +31,9 @@ impl Store {
     /// `seed` keeps peers from choosing names that collide; it decides the order of children in
     /// replies and nothing else.
     pub fn new(seed: u64) -> Self {
-        Self::with_tree(Tree::fresh(seed))
+        let mut store = Self::with_tree(Tree::fresh(seed));
+        store.ensure_config();
+        store
     }
 
     pub(crate) fn with_tree(tree: Tree) -> Self {
@@ -44,6 +46,20 @@ impl Store {
             acls: BTreeSet::new(),
             last_zxid: Zxid::ZERO,
         }
+    }
+
+    /// Adds the membership's znode to a tree that was written without one.
+    pub(crate) fn ensure_config(&mut self) {
+        if self.tree.get(CONFIG).is_some() || self.tree.get(RESERVED).is_none() {
+            return;
+        }
+        let acl = self.intern(&Acl::read_only());
+        let stat = ZnodeStat {
+            aversion: -1,
+            ..ZnodeStat::default()
+        };
+        let data = Some(&[][..]);
+        self.tree.insert(CONFIG, NewZnode { data, acl, stat });
     }
 
     /// The last transaction applied.
@@ -152,8 +168,18 @@ impl Store {
         }
     }
 
+    /// Takes a znode out. Something is below it only when a delete is replayed onto a later znode
+    /// of that path; that goes too.
+    pub(crate) fn remove(&mut self, path: &str) -> Option<Arc<Znode>> {
+        let removed = self.tree.remove(path)?;
+        for (path, znode) in Walk::from(path, &removed) {
+            self.unindex(&path, znode.stat.owner);
+        }
+        Some(removed)
+    }
+
     /// Takes a znode out of the tables of its kind.
-    pub(crate) fn unindex(&mut self, path: &str, owner: Owner) {
+    fn unindex(&mut self, path: &str, owner: Owner) {
         if owner == Owner::CONTAINER {
             self.containers.remove(path);
         } else if owner.as_ttl_ms().is_some() {

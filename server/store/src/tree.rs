@@ -7,13 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use lockkeeper_wire::Zxid;
-use lockkeeper_wire::acl::READ;
+use lockkeeper_wire::txn::PARENT_CVERSION_UNKNOWN;
 
-use crate::access::{self, AclRef};
+use crate::access::AclRef;
 use crate::digest;
 use crate::names::{self, Names};
 use crate::znode::{Owner, Znode, ZnodeStat};
-use lockkeeper_wire::Acl;
 
 /// The subtree that belongs to the servers.
 pub(crate) const RESERVED: &str = "/zookeeper";
@@ -90,7 +89,7 @@ impl Tree {
         tree
     }
 
-    /// The tree of a new server.
+    /// The tree of a new server, but for the membership's znode.
     pub(crate) fn fresh(seed: u64) -> Self {
         let mut tree = Self::bare(seed);
         for path in [RESERVED, QUOTA] {
@@ -103,27 +102,7 @@ impl Tree {
                 },
             );
         }
-        tree.ensure_config();
         tree
-    }
-
-    /// Adds the membership's znode to a tree that was written without one.
-    pub(crate) fn ensure_config(&mut self) {
-        if self.get(CONFIG).is_none() && self.get(RESERVED).is_some() {
-            let acl = access::compact(&[Acl::new(READ, "world", "anyone")]);
-            let stat = ZnodeStat {
-                aversion: -1,
-                ..ZnodeStat::default()
-            };
-            self.insert(
-                CONFIG,
-                NewZnode {
-                    data: Some(&[]),
-                    acl,
-                    stat,
-                },
-            );
-        }
     }
 
     /// The seed of every znode's children.
@@ -194,23 +173,22 @@ impl Tree {
         self.digest = self.digest.wrapping_add(digest.into());
     }
 
-    /// Takes a znode out; its children, if it has any, go with it.
+    /// Takes a znode out with all that is below it.
     pub(crate) fn remove(&mut self, path: &str) -> Option<Arc<Znode>> {
         let (parent, name) = split(path)?;
         let seed = self.seed;
-        let znode = self.get_mut(parent)?.children.remove(seed, name)?;
-        self.len -= 1;
-        self.size -= (path.len() + znode.data.as_deref().map_or(0, <[u8]>::len)) as u64;
-        self.digest = self.digest.wrapping_sub(znode.digest.into());
-        Some(znode)
+        let removed = self.get_mut(parent)?.children.remove(seed, name)?;
+        for (path, znode) in Walk::from(path, &removed) {
+            self.len -= 1;
+            self.size -= (path.len() + znode.data.as_deref().map_or(0, <[u8]>::len)) as u64;
+            self.digest = self.digest.wrapping_sub(znode.digest.into());
+        }
+        Some(removed)
     }
 
     /// Every znode with its path, parents before children. The root's path is empty.
     pub(crate) fn walk(&self) -> Walk<'_> {
-        Walk {
-            root: Some(&self.root),
-            below: Vec::new(),
-        }
+        Walk::from("", &self.root)
     }
 
     /// Znodes below a path.
@@ -226,29 +204,45 @@ impl Tree {
 }
 
 pub(crate) struct Walk<'a> {
-    root: Option<&'a Znode>,
-    /// Paths of parents and what is left of their children.
-    below: Vec<(Rc<str>, names::Iter<'a, Znode>)>,
+    first: Option<&'a Znode>,
+    /// What is left of the children of each znode on the way, and the length of its path.
+    below: Vec<(usize, names::Iter<'a, Znode>)>,
+    /// The path of the last one: one buffer, since the paths of a deep tree together are long.
+    path: String,
+}
+
+impl<'a> Walk<'a> {
+    /// A znode and all that is below it.
+    pub(crate) fn from(path: &str, znode: &'a Znode) -> Self {
+        Self {
+            first: Some(znode),
+            below: Vec::new(),
+            path: path.to_owned(),
+        }
+    }
 }
 
 impl<'a> Iterator for Walk<'a> {
     type Item = (Rc<str>, &'a Znode);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (path, znode): (Rc<str>, _) = match self.root.take() {
-            Some(root) => ("".into(), root),
+        let znode = match self.first.take() {
+            Some(first) => first,
             None => loop {
-                let (parent, children) = self.below.last_mut()?;
-                match children.next() {
-                    Some(child) => break (format!("{parent}/{}", child.name).into(), child),
-                    None => self.below.pop(),
-                };
+                let (parent_len, children) = self.below.last_mut()?;
+                if let Some(child) = children.next() {
+                    self.path.truncate(*parent_len);
+                    self.path.push('/');
+                    self.path.push_str(&child.name);
+                    break child;
+                }
+                self.below.pop();
             },
         };
         if !znode.children.is_empty() {
-            self.below.push((path.clone(), znode.children.iter()));
+            self.below.push((self.path.len(), znode.children.iter()));
         }
-        Some((path, znode))
+        Some((self.path.as_str().into(), znode))
     }
 }
 
@@ -266,10 +260,15 @@ impl ZnodeStat {
         }
     }
 
-    /// Counts a child's creation. A count at its end stays there, and `pzxid` with it.
+    /// Counts a child's creation (`DataTree.setCversionPzxid`). A count at its end stays there, and
+    /// `pzxid` with it.
     pub(crate) fn child_created(&mut self, zxid: Zxid, parent_cversion: i32) {
-        if parent_cversion > self.cversion {
-            self.cversion = parent_cversion;
+        let cversion = match parent_cversion {
+            PARENT_CVERSION_UNKNOWN => self.cversion.wrapping_add(1),
+            known => known,
+        };
+        if cversion > self.cversion {
+            self.cversion = cversion;
             self.pzxid = zxid;
         }
     }

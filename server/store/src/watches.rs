@@ -133,7 +133,8 @@ impl Table {
         }
     }
 
-    /// Takes the one-shot watches of a path and names everybody who is to hear of it.
+    /// Takes the one-shot watches of a path and names everybody who is to hear of it, in order of
+    /// connections.
     fn fire(&mut self, path: &str) -> Vec<ConnectionId> {
         let mut fired = Vec::new();
         let mut consumed = Vec::new();
@@ -174,7 +175,8 @@ pub struct Watches {
     herd: Herd,
 }
 
-/// How many sessions changes have woken, by kind of event (`node_*_watch_count`).
+/// How many connections changes have woken, by kind of event (`node_*_watch_count`). Those whose
+/// event was withheld for want of READ count as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Herd {
     /// Creations.
@@ -192,9 +194,9 @@ pub struct Herd {
 pub struct HerdCount {
     /// Changes that woke somebody.
     pub count: u64,
-    /// Events sent.
+    /// Connections woken.
     pub sum: u64,
-    /// The most events one change sent.
+    /// The most that one change woke.
     pub max: u64,
 }
 
@@ -295,7 +297,7 @@ impl Watches {
         let mut woken = fired.len();
         if change.kind == EventType::NodeDeleted {
             let mut also = self.child.fire(path);
-            also.retain(|connection| !fired.contains(connection));
+            also.retain(|connection| fired.binary_search(connection).is_err());
             tell(&also, change.kind, path, &change.acl);
             woken += also.len();
         }
@@ -398,7 +400,7 @@ impl Watches {
         self.len() == 0
     }
 
-    /// How many sessions changes have woken.
+    /// How many connections changes have woken.
     pub fn herd(&self) -> Herd {
         self.herd
     }

@@ -110,7 +110,7 @@ class Peer:
         return stat.czxid, int(lock.node[-10:]), lock.node
 
     def _open(self):
-        client = KazooClient(hosts=self.connect)
+        client = KazooClient(hosts=self.connect, timeout=10)
         client.start(timeout=15)
         return client
 

@@ -260,7 +260,8 @@ impl Shared {
             .0
     }
 
-    /// Notes a frame and asks the rules about it; gives the rule's number for [`Action::Hold`].
+    /// Notes a frame and asks the rules about it. Whoever gets a verdict carries it out, and then
+    /// calls [`Shared::done`] with its number.
     fn judge(&self, seen: Seen) -> Option<(usize, Action)> {
         let mut state = self.lock();
         state.seen.push(seen);
@@ -269,12 +270,17 @@ impl Shared {
             // Every rule counts the frame, also behind one that takes it.
             let strikes = rule.count(seen.direction, seen.opcode);
             if strikes && verdict.is_none() {
-                verdict = Some((number, rule.strike()));
+                verdict = Some((number, rule.action()));
             }
         }
-        drop(state);
-        self.changed.notify_all();
         verdict
+    }
+
+    /// Lets those know who wait for a rule to strike. Not before its deed is done: what they do
+    /// next must meet a connection that is already cut or silent.
+    fn done(&self, number: usize) {
+        self.lock().rules[number].strike();
+        self.changed.notify_all();
     }
 
     /// Blocks until a held frame may go or its connection is over.

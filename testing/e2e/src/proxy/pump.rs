@@ -74,13 +74,15 @@ impl Link {
     }
 }
 
-/// Starts the two threads of a connection.
+/// Starts the two threads of a connection. A broken socket on either side ends both.
 pub(super) fn start(link: &Arc<Link>, shared: &Arc<Shared>) {
     for direction in [Direction::Request, Direction::Reply] {
         let (link, shared) = (Arc::clone(link), Arc::clone(shared));
         thread::spawn(move || {
-            // A broken socket ends the direction like the end of the stream does.
-            let _ = carry(&link, &shared, direction);
+            let carried = carry(&link, &shared, direction);
+            if carried.is_err() && !link.is_silent() {
+                link.cut();
+            }
         });
     }
 }
@@ -111,30 +113,34 @@ fn carry(link: &Link, shared: &Shared, direction: Direction) -> io::Result<()> {
                 Piece::Frame(frame) => frame,
             };
             let opcode = link.name(direction, &frame);
-            let verdict = shared.judge(Seen {
+            let seen = Seen {
                 connection: link.number,
                 direction,
                 opcode,
-            });
-            match verdict {
-                None => target.write_all(&frame)?,
-                Some((_, Action::Drop)) => {}
-                Some((_, Action::BlackHole)) => link.silence(),
-                Some((_, Action::Cut)) => {
+            };
+            let Some((number, action)) = shared.judge(seen) else {
+                target.write_all(&frame)?;
+                continue;
+            };
+            match action {
+                Action::BlackHole => link.silence(),
+                Action::Cut => link.cut(),
+                Action::CutAt(len) => {
+                    // The client may be gone already, and then the cut is all that is left to do.
+                    let _ = target.write_all(&frame[..len.min(frame.len())]);
                     link.cut();
-                    return Ok(());
                 }
-                Some((_, Action::CutAt(len))) => {
-                    target.write_all(&frame[..len.min(frame.len())])?;
-                    link.cut();
-                    return Ok(());
+                Action::Drop | Action::Hold => {}
+            }
+            shared.done(number);
+            if action == Action::Hold {
+                shared.await_release(number, link);
+                if !link.is_silent() {
+                    target.write_all(&frame)?;
                 }
-                Some((number, Action::Hold)) => {
-                    shared.await_release(number, link);
-                    if !link.is_silent() {
-                        target.write_all(&frame)?;
-                    }
-                }
+            }
+            if !link.is_open() {
+                return Ok(());
             }
         }
     }

@@ -114,10 +114,13 @@ impl Counter {
         self.matched == rule.nth
     }
 
-    /// Marks it as having struck.
-    pub(super) fn strike(&mut self) -> Action {
-        self.fired = true;
+    pub(super) fn action(&self) -> Action {
         self.rule.action
+    }
+
+    /// Marks it as having struck.
+    pub(super) fn strike(&mut self) {
+        self.fired = true;
     }
 
     pub(super) fn fired(&self) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lockkeeper_e2e::contend::{Contest, contend};
 use lockkeeper_e2e::proxy::{Action, Rule, op};
-use lockkeeper_e2e::{Ensemble, MutexPeer, Peer, Proxy, Server};
+use lockkeeper_e2e::{Ensemble, MutexPeer, Peer, Proxy, Server, Settings};
 
 const SHORT: Duration = Duration::from_millis(700);
 const LONG: Duration = Duration::from_secs(30);
@@ -93,6 +93,43 @@ fn a_lost_reply_to_create_leaves_one_contender() {
                 .collect();
             assert_eq!(ephemerals, [grant.znode], "{peer}, {library}");
             contender.release().expect("it holds");
+        }
+    }
+}
+
+/// A holder that dies, and one that hangs: the server passes the lock on with the session's end.
+#[test]
+fn a_silent_holder_loses_the_lock_with_its_session() {
+    let settings = Settings::default().config("maxSessionTimeout", "3000");
+    for peer in Peer::under_test() {
+        let server = Server::standalone_with(peer, settings.clone()).expect("it starts");
+        let connect = server.connect_string();
+        let mut fence = 0;
+        for (library, holder) in LIBRARIES {
+            for kill in [true, false] {
+                let mut holder = holder(&connect, PATH, "holder").expect("it connects");
+                let mut newcomer = MutexPeer::kazoo(&connect, PATH, "next").expect("it connects");
+                let first = holder
+                    .acquire(LONG)
+                    .expect("it answers")
+                    .expect("the lock is free");
+                newcomer.begin_acquire(LONG).expect("it listens");
+                let process = holder.lines_mut().process_mut();
+                if kill {
+                    process.kill()
+                } else {
+                    process.pause()
+                }
+                .expect("it runs");
+                let next = newcomer.end_acquire(LONG).expect("it answers");
+                let next = next.expect("the session ended");
+                assert!(
+                    first.fence > fence && next.fence > first.fence,
+                    "{peer}, {library}"
+                );
+                fence = next.fence;
+                newcomer.release().expect("it holds");
+            }
         }
     }
 }

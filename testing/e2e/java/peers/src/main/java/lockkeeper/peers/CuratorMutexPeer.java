@@ -32,6 +32,9 @@ import org.apache.curator.retry.ExponentialBackoffRetry;
  * each turn to the oracle. Any failure prints {@code failed TEXT} and ends the process with 1.
  */
 public final class CuratorMutexPeer {
+    private static final int SESSION_TIMEOUT_MS = 10_000;
+    private static final int CONNECT_TIMEOUT_MS = 15_000;
+
     private final String connect;
     private final String path;
     private final String name;
@@ -141,8 +144,9 @@ public final class CuratorMutexPeer {
     }
 
     private CuratorFramework open() {
-        CuratorFramework client =
-                CuratorFrameworkFactory.newClient(connect, new ExponentialBackoffRetry(50, 10, 2000));
+        CuratorFramework client = CuratorFrameworkFactory.newClient(
+                connect, SESSION_TIMEOUT_MS, CONNECT_TIMEOUT_MS,
+                new ExponentialBackoffRetry(50, 10, 2000));
         client.start();
         return client;
     }

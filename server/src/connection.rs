@@ -1,0 +1,439 @@
+//! The task of one client connection: bytes in, replies out.
+//!
+//! A poll sends what is in the buffer, reads what has come, serves it, and starts over until
+//! neither moves. Reads are answered here, under the tree's lock, which is taken once for all
+//! requests that came in one piece; their replies leave in one write. Requests that need a
+//! transaction, or stand behind one, go to the replica in one piece too.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, RwLockReadGuard};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use lockkeeper_replica::{Answering, answer, is_read, needs_watches};
+use lockkeeper_store::{Store, authenticate};
+use lockkeeper_wire::request::AuthPacket;
+use lockkeeper_wire::{
+    ConnectRequest, Deframer, ErrorCode, OpCode, Reader, Record, ReplyHeader, Request,
+    RequestHeader, Response, Xid, Zxid, reply,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use crate::links::Link;
+use crate::node::{Input, Shared};
+use crate::status;
+use crate::sync::{lock, read};
+use crate::words::{self, Word};
+
+/// Bytes asked of the socket at a time.
+const READ_LEN: usize = 64 << 10;
+
+/// Sent bytes kept as room for the next replies; more is given back.
+const SPARE_LEN_MAX: usize = 256 << 10;
+
+/// Why a connection ends; told to the log and never to the peer.
+#[derive(Debug)]
+enum End {
+    /// The peer has closed, or this side has said all it had to.
+    Closed,
+    /// The socket failed.
+    Io(std::io::Error),
+    /// The peer sent what has no meaning.
+    Malformed(&'static str),
+    /// No handshake in time.
+    Silent,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    /// Before the first frame, or a four-letter word in its place.
+    Handshake,
+    /// Behind it.
+    Requests,
+    /// Nothing more is read.
+    Ending,
+}
+
+pub(crate) struct Connection {
+    stream: TcpStream,
+    link: Arc<Link>,
+    shared: Arc<Shared>,
+    status: Arc<status::Source>,
+    phase: Phase,
+    deframer: Deframer,
+    /// Taken from the link's buffer and not accepted by the socket yet.
+    sending: BytesMut,
+    sent: usize,
+    deadline: Pin<Box<Sleep>>,
+    to_replica: Vec<Input>,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        stream: TcpStream,
+        link: Arc<Link>,
+        shared: Arc<Shared>,
+        status: Arc<status::Source>,
+    ) -> Self {
+        let patience = Duration::from_millis(shared.limits.handshake_ms_max);
+        shared.inbox.push(Input::Accepted(link.clone()));
+        Self {
+            stream,
+            link,
+            shared,
+            status,
+            phase: Phase::Handshake,
+            deframer: Deframer::new(),
+            sending: BytesMut::new(),
+            sent: 0,
+            deadline: Box::pin(tokio::time::sleep(patience)),
+            to_replica: Vec::new(),
+        }
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.link.waker.register(cx.waker());
+        loop {
+            let flushed = match self.poll_flush(cx) {
+                Ok(flushed) => flushed,
+                Err(error) => return Poll::Ready(End::Io(error)),
+            };
+            if flushed && self.is_ending() {
+                return Poll::Ready(End::Closed);
+            }
+            if self.phase == Phase::Handshake && self.deadline.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(End::Silent);
+            }
+            if self.phase == Phase::Ending || !self.may_read() {
+                return Poll::Pending;
+            }
+            match ready!(self.poll_read(cx)) {
+                Ok(0) => return Poll::Ready(End::Closed),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(End::Io(error)),
+            }
+            if let Err(end) = self.serve() {
+                return Poll::Ready(end);
+            }
+        }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.link.closing.load(Ordering::Acquire)
+            || self.shared.stopping.load(Ordering::Acquire)
+            || (self.phase == Phase::Ending && self.link.outstanding.load(Ordering::Acquire) == 0)
+    }
+
+    /// Whether requests are taken from the socket: not while their replies pile up unread, and not
+    /// while too many wait for a transaction.
+    fn may_read(&self) -> bool {
+        let limits = &self.shared.limits;
+        let own = self.link.outstanding.load(Ordering::Acquire);
+        let total = self.shared.outstanding.load(Ordering::Relaxed);
+        let unsent = self.sending.len() - self.sent + lock(&self.link.unsent).len();
+        unsent < limits.unsent_len_pause
+            && own < limits.outstanding_per_connection_max
+            && (own == 0 || total < limits.outstanding_max)
+    }
+
+    /// Sends until all has left or the socket takes no more; says whether all has left.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> std::io::Result<bool> {
+        loop {
+            if self.sent == self.sending.len() {
+                self.sending.clear();
+                self.sent = 0;
+                let mut unsent = lock(&self.link.unsent);
+                if unsent.is_empty() {
+                    return Ok(true);
+                }
+                // The emptied buffer takes the full one's place, unless it has grown too large.
+                if self.sending.capacity() > SPARE_LEN_MAX {
+                    self.sending = BytesMut::new();
+                }
+                std::mem::swap(&mut *unsent, &mut self.sending);
+            }
+            match Pin::new(&mut self.stream).poll_write(cx, &self.sending[self.sent..]) {
+                Poll::Ready(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(len)) => self.sent += len,
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(false),
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        let buffer = self.deframer.buffer_mut();
+        let filled = buffer.len();
+        buffer.resize(filled + READ_LEN, 0);
+        let mut space = ReadBuf::new(&mut buffer[filled..]);
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut space);
+        let len = space.filled().len();
+        buffer.truncate(filled + len);
+        polled.map_ok(|()| len)
+    }
+
+    /// Serves the whole frames that have come.
+    fn serve(&mut self) -> Result<(), End> {
+        let shared = self.shared.clone();
+        self.link
+            .heard_ms
+            .store(shared.clock.mono_ms(), Ordering::Relaxed);
+        let mut tree = None;
+        let mut replies = Replies::default();
+        let outcome = self.serve_frames(&shared, &mut tree, &mut replies);
+        self.link
+            .received
+            .fetch_add(replies.received, Ordering::Relaxed);
+        self.link.sent.fetch_add(replies.sent, Ordering::Relaxed);
+        drop(tree);
+        if !self.to_replica.is_empty() {
+            shared.inbox.extend(self.to_replica.drain(..));
+        }
+        outcome
+    }
+
+    fn serve_frames<'a>(
+        &mut self,
+        shared: &'a Shared,
+        tree: &mut Option<RwLockReadGuard<'a, Store>>,
+        replies: &mut Replies,
+    ) -> Result<(), End> {
+        if self.phase == Phase::Handshake {
+            if let Some(word) = self.deframer.buffered().first_chunk().copied()
+                && let Some(word) = Word::from_bytes(word)
+            {
+                self.answer_word(word);
+                return Ok(());
+            }
+            let limit = shared.limits.handshake_len_max;
+            let Some(first) = self.next_frame(limit)? else {
+                return Ok(());
+            };
+            let request = ConnectRequest::from_bytes(&first)
+                .map_err(|_| End::Malformed("the first frame is no connect request"))?;
+            self.phase = Phase::Requests;
+            self.hand_over(|link| Input::Connect(link.id, request));
+        }
+        while self.phase == Phase::Requests
+            && let Some(body) = self.next_frame(shared.limits.frame_len_max)?
+        {
+            replies.received += 1;
+            self.serve_request(shared, tree, replies, &body)?;
+        }
+        Ok(())
+    }
+
+    fn next_frame(&mut self, len_max: usize) -> Result<Option<Bytes>, End> {
+        self.deframer.next_frame(len_max).map_err(|error| {
+            tracing::warn!(peer = %self.link.peer, %error, "frame refused");
+            End::Malformed("a frame's length is not acceptable; see jute.maxbuffer")
+        })
+    }
+
+    /// Hands something to the replica; until it is answered, what follows goes the same way.
+    fn hand_over(&mut self, input: impl FnOnce(&Link) -> Input) {
+        self.link.outstanding.fetch_add(1, Ordering::AcqRel);
+        self.shared.outstanding.fetch_add(1, Ordering::Relaxed);
+        self.to_replica.push(input(&self.link));
+    }
+
+    fn serve_request<'a>(
+        &mut self,
+        shared: &'a Shared,
+        tree: &mut Option<RwLockReadGuard<'a, Store>>,
+        replies: &mut Replies,
+        frame: &Bytes,
+    ) -> Result<(), End> {
+        let mut reader = Reader::new(frame);
+        let RequestHeader { xid, op } = RequestHeader::decode(&mut reader)
+            .map_err(|_| End::Malformed("a request is shorter than its header"))?;
+        let request = match Request::decode(op, &mut reader) {
+            Ok(Request::Auth(packet)) => return self.serve_auth(xid, &packet),
+            Ok(Request::Sasl(token)) => {
+                if token.token.is_none() {
+                    return Err(End::Malformed("a sasl token is null"));
+                }
+                return self.serve_sasl(xid);
+            }
+            Ok(request) => request,
+            Err(_) if is_auth(op) => {
+                return Err(End::Malformed("an authentication cannot be decoded"));
+            }
+            Err(code) => {
+                // Apache's servers take this number for a request and answer its body; it is one
+                // of their own all the same.
+                let own = op == i32::from(OpCode::CreateSession);
+                let code = if own {
+                    ErrorCode::MARSHALLING_ERROR
+                } else {
+                    code
+                };
+                let close = code == ErrorCode::UNIMPLEMENTED;
+                let zxid = close.then_some(Zxid(-1));
+                self.header(xid, zxid, code, close);
+                return Ok(());
+            }
+        };
+        if is_read(&request) && self.link.outstanding.load(Ordering::Acquire) == 0 {
+            let tree = tree.get_or_insert_with(|| read(&shared.store));
+            self.answer_read(shared, tree, xid, &request);
+            replies.sent += 1;
+        } else {
+            let identities = lock(&self.link.identities).clone();
+            if matches!(request, Request::CloseSession) {
+                self.phase = Phase::Ending;
+            }
+            let connection = self.link.id;
+            self.hand_over(|_| Input::Request {
+                connection,
+                xid,
+                request,
+                identities,
+            });
+        }
+        Ok(())
+    }
+
+    fn answer_read(&self, shared: &Shared, store: &Store, xid: Xid, request: &Request) {
+        let identities = lock(&self.link.identities).clone();
+        let who = Answering {
+            connection: self.link.id,
+            session: self.link.session(),
+            identities: &identities,
+            skip_acl: shared.skip_acl,
+            watches_max: shared.limits.watches_per_connection_max,
+        };
+        let mut watches = needs_watches(request).then(|| lock(&shared.watches));
+        let mut unsent = lock(&self.link.unsent);
+        answer(
+            store,
+            watches.as_deref_mut(),
+            who,
+            xid,
+            request,
+            &mut unsent,
+        );
+    }
+
+    /// A header for a reply, in its place among the others; with `close`, as the last.
+    fn header(&mut self, xid: Xid, zxid: Option<Zxid>, code: ErrorCode, close: bool) {
+        if close {
+            self.phase = Phase::Ending;
+        }
+        if self.link.outstanding.load(Ordering::Acquire) == 0 {
+            let zxid = zxid.unwrap_or_else(|| read(&self.shared.store).last_zxid());
+            let header = ReplyHeader {
+                xid,
+                zxid,
+                err: code,
+            };
+            reply::encode_frame(header, &Response::Empty, &mut lock(&self.link.unsent));
+        } else {
+            let connection = self.link.id;
+            self.hand_over(|_| Input::Header {
+                connection,
+                xid,
+                zxid,
+                code,
+                close,
+            });
+        }
+    }
+
+    /// An identity counts from here on, for every request not yet judged.
+    fn serve_auth(&mut self, xid: Xid, packet: &AuthPacket) -> Result<(), End> {
+        let added = {
+            let mut identities = lock(&self.link.identities);
+            let credential = packet.auth.as_deref();
+            let super_digest = self.shared.super_digest.as_deref();
+            let added = authenticate(
+                &identities,
+                packet.scheme.as_deref(),
+                credential,
+                super_digest,
+            );
+            added.map(|added| *identities = added)
+        };
+        match added {
+            Ok(()) => self.header(xid, Some(Zxid::ZERO), ErrorCode::OK, false),
+            Err(code) => {
+                tracing::info!(peer = %self.link.peer, "authentication failed");
+                self.header(xid, Some(Zxid::ZERO), code, true);
+            }
+        }
+        Ok(())
+    }
+
+    /// A server without SASL answers that the exchange is done, so that clients with a leftover
+    /// configuration go on without it.
+    fn serve_sasl(&mut self, xid: Xid) -> Result<(), End> {
+        let header = ReplyHeader {
+            xid,
+            zxid: Zxid::ZERO,
+            err: ErrorCode::OK,
+        };
+        let body = Response::Sasl(lockkeeper_wire::request::SaslToken { token: None });
+        reply::encode_frame(header, &body, &mut lock(&self.link.unsent));
+        Ok(())
+    }
+
+    fn answer_word(&mut self, word: Word) {
+        self.phase = Phase::Ending;
+        let text = if self.status.allows(word) {
+            self.status.answer(word)
+        } else {
+            words::refusal(word)
+        };
+        lock(&self.link.unsent).extend_from_slice(text.as_bytes());
+    }
+}
+
+fn is_auth(op: i32) -> bool {
+    op == i32::from(OpCode::Auth) || op == i32::from(OpCode::Sasl)
+}
+
+/// Counts of one piece.
+#[derive(Debug, Default)]
+struct Replies {
+    received: u64,
+    sent: u64,
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let end = ready!(self.drive(cx));
+        match end {
+            End::Closed => {}
+            End::Io(error) => tracing::debug!(peer = %self.link.peer, %error, "connection lost"),
+            End::Malformed(reason) => {
+                tracing::warn!(peer = %self.link.peer, reason, "connection closed");
+            }
+            End::Silent => {
+                tracing::info!(peer = %self.link.peer, "connection closed: no handshake in time");
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let packets = &self.shared.packets;
+        packets.received.fetch_add(
+            self.link.received.load(Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
+        packets
+            .sent
+            .fetch_add(self.link.sent.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.shared.registry.leave(&self.link);
+        self.shared.inbox.push(Input::Ended(self.link.id));
+    }
+}

@@ -1,0 +1,39 @@
+//! A server of the ZooKeeper protocol: the shell around the replica.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | flags and `zoo.cfg`, read once into [`Config`] |
+//! | [`error`] | why the server does not start, and the exit code that says so |
+//! | [`words`] | answers to the four-letter words |
+//! | [`server`] | recovery, threads, and the way they end |
+//! | [`embed`] | a server inside another program |
+//!
+//! Four kinds of thread: `lk-io-*` serve connections and answer reads, `lk-replica` owns the
+//! replica, `lk-disk` owns the journal, `lk-snapshot` writes a frozen tree and ends. They share the
+//! tree, which the replica's thread alone changes, and the connections' outgoing buffers.
+//!
+//! ```text
+//! words ← config ← error
+//! sync ← links ← node ← disk
+//!        links, node ← status ← connection ← listen
+//!        node, disk, listen ← server ← embed
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+mod connection;
+mod disk;
+pub mod embed;
+pub mod error;
+mod links;
+mod listen;
+mod node;
+pub mod server;
+mod status;
+mod sync;
+pub mod words;
+
+pub use config::{Config, ConfigError};
+pub use error::StartError;
+pub use server::{Server, Stopper};

@@ -1,0 +1,252 @@
+//! The thread that owns the replica.
+//!
+//! It sleeps until there is input, takes all of it, prepares what asks for a transaction, hands the
+//! batch to the disk, applies what has become durable, and wakes the connections it has written to.
+//! The tree is locked for reading while requests are judged and for writing while they are applied;
+//! connections read it in between.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use lockkeeper_journal::JournalError;
+use lockkeeper_replica::{Limits, Now, Replica, Traffic};
+use lockkeeper_store::{ConnectionId, Identities, Store, Watches};
+use lockkeeper_wire::{ConnectRequest, ErrorCode, Request, Xid, Zxid};
+
+use crate::disk::{DiskStats, Order};
+use crate::links::{Link, Outlet, Registry};
+use crate::sync::{Inbox, lock, read, write};
+
+/// A wake-up this much later than asked for is a stall of the process, which no session pays for.
+const STALL: Duration = Duration::from_millis(500);
+
+/// What all threads of one server share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: RwLock<Store>,
+    pub(crate) watches: Mutex<Watches>,
+    pub(crate) inbox: Inbox<Input>,
+    pub(crate) registry: Registry,
+    pub(crate) limits: Limits,
+    pub(crate) skip_acl: bool,
+    /// The digest of the super user, `super:hash`.
+    pub(crate) super_digest: Option<String>,
+    /// Requests in the replica, of all connections.
+    pub(crate) outstanding: Arc<AtomicUsize>,
+    /// Packets of connections that have ended.
+    pub(crate) packets: Packets,
+    pub(crate) traffic: Mutex<Traffic>,
+    pub(crate) disk_stats: DiskStats,
+    pub(crate) clock: Clock,
+    /// Set when the server is going down: connections end.
+    pub(crate) stopping: AtomicBool,
+}
+
+/// Packets of clients, in both directions.
+#[derive(Debug, Default)]
+pub(crate) struct Packets {
+    pub(crate) received: AtomicU64,
+    pub(crate) sent: AtomicU64,
+}
+
+/// The clocks of this run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+
+    pub(crate) fn mono_ms(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now {
+            mono_ms: self.mono_ms(),
+            wall_ms: wall_ms(),
+        }
+    }
+
+    fn instant(&self, mono_ms: u64) -> Instant {
+        // A deadline too far to be told is as good as an hour from now.
+        let far = self.mono_ms() + 3_600_000;
+        self.start + Duration::from_millis(mono_ms.min(far))
+    }
+}
+
+/// Ms since 1970; 0 on a machine whose clock stands before that.
+pub(crate) fn wall_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
+}
+
+/// What the replica's thread is told.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A connection was accepted.
+    Accepted(Arc<Link>),
+    /// Its first frame.
+    Connect(ConnectionId, ConnectRequest),
+    /// A request that needs a transaction or stands behind one.
+    Request {
+        connection: ConnectionId,
+        xid: Xid,
+        request: Request,
+        identities: Identities,
+    },
+    /// A request answered by a header alone.
+    Header {
+        connection: ConnectionId,
+        xid: Xid,
+        zxid: Option<Zxid>,
+        code: ErrorCode,
+        close: bool,
+    },
+    /// A connection has ended.
+    Ended(ConnectionId),
+    /// The log is durable up to here.
+    Durable(Zxid),
+    /// The journal has failed; the server ends.
+    DiskFailed(JournalError),
+    /// End.
+    Stop,
+}
+
+/// The thread's surroundings.
+pub(crate) struct NodeThread {
+    pub(crate) replica: Replica,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) orders: Arc<Inbox<Order>>,
+}
+
+impl NodeThread {
+    pub(crate) fn spawn(self) -> std::io::Result<JoinHandle<Result<(), JournalError>>> {
+        std::thread::Builder::new()
+            .name("lk-replica".into())
+            .spawn(move || {
+                let (shared, orders) = (self.shared.clone(), self.orders.clone());
+                let mut outlet = Outlet::new(shared.outstanding.clone());
+                let outcome = self.run(&mut outlet);
+                shared.stopping.store(true, Ordering::Release);
+                orders.push(Order::Stop);
+                outlet.close_all();
+                outcome
+            })
+    }
+
+    fn run(mut self, outlet: &mut Outlet) -> Result<(), JournalError> {
+        let shared = self.shared.clone();
+        let mut inputs = Vec::new();
+        let mut touched = Vec::new();
+        loop {
+            let deadline = shared.clock.instant(self.replica.next_tick_ms());
+            shared.inbox.take(&mut inputs, Some(deadline));
+            self.notice_stall(deadline);
+            let now = shared.clock.now();
+            let mut durable = None;
+            let mut stop = false;
+            {
+                let store = read(&shared.store);
+                for input in inputs.drain(..) {
+                    match input {
+                        Input::Durable(zxid) => durable = Some(zxid),
+                        Input::DiskFailed(error) => return Err(error),
+                        Input::Stop => stop = true,
+                        input => self.handle(input, &store, now, outlet, &mut touched),
+                    }
+                }
+                if now.mono_ms >= self.replica.next_tick_ms() {
+                    self.replica.tick(&store, now, outlet);
+                }
+                if !touched.is_empty() {
+                    let mut watches = lock(&shared.watches);
+                    for connection in touched.drain(..) {
+                        self.replica.drain(connection, &store, &mut watches, outlet);
+                    }
+                }
+            }
+            let unlogged = self.replica.take_unlogged();
+            if !unlogged.is_empty() {
+                self.orders.push(Order::Log(unlogged));
+            }
+            if let Some(durable) = durable {
+                let mut store = write(&shared.store);
+                let mut watches = lock(&shared.watches);
+                self.replica
+                    .commit(durable, &mut store, &mut watches, now, outlet);
+                drop((store, watches));
+                *lock(&shared.traffic) = self.replica.traffic();
+            }
+            outlet.wake();
+            if stop {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Time during which the whole process stood still is nobody's silence.
+    fn notice_stall(&mut self, deadline: Instant) {
+        let late = Instant::now().saturating_duration_since(deadline);
+        if late >= STALL {
+            let late_ms = late.as_millis() as u64;
+            tracing::warn!(
+                late_ms,
+                "this process stood still; sessions get that time back"
+            );
+            self.replica.stalled(late_ms);
+        }
+    }
+
+    fn handle(
+        &mut self,
+        input: Input,
+        store: &Store,
+        now: Now,
+        outlet: &mut Outlet,
+        touched: &mut Vec<ConnectionId>,
+    ) {
+        match input {
+            Input::Accepted(link) => outlet.add(link),
+            Input::Connect(connection, request) => {
+                self.replica
+                    .connect(store, connection, &request, now, outlet);
+            }
+            Input::Request {
+                connection,
+                xid,
+                request,
+                identities,
+            } => {
+                self.replica
+                    .submit(store, connection, xid, request, identities, now);
+                touched.push(connection);
+            }
+            Input::Header {
+                connection,
+                xid,
+                zxid,
+                code,
+                close,
+            } => {
+                self.replica
+                    .submit_header(connection, xid, zxid, code, close);
+                touched.push(connection);
+            }
+            Input::Ended(connection) => {
+                self.replica
+                    .disconnect(connection, &mut lock(&self.shared.watches));
+                outlet.remove(connection);
+            }
+            Input::Durable(_) | Input::DiskFailed(_) | Input::Stop => {}
+        }
+    }
+}
