@@ -1,7 +1,8 @@
 //! Several contenders, each with a session of its own, pass one lock around.
 //!
 //! ```text
-//! cargo run --release --example lock -- --connect 127.0.0.1:2181 --contenders 5 --rounds 4
+//! cargo run --release --example lock
+//! cargo run --release --example lock -- --connect 127.0.0.1:2181 --contenders 20 --rounds 2
 //! ```
 //!
 //! Each row is a grant: who holds, with which fence, how many stand in the queue (the holder
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use lockkeeper::Client;
 use lockkeeper_recipes::{Fence, LockError, Mutex};
+use lockkeeper_server::embed::embed;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 const PATH: &str = "/lockkeeper/examples/lock";
@@ -22,8 +24,8 @@ const PATH: &str = "/lockkeeper/examples/lock";
 const WORK: Duration = Duration::from_millis(5);
 
 const USAGE: &str = "\
-usage: lock --connect HOST:PORT[,HOST:PORT]... [--contenders N] [--rounds N]
-  --connect     the ensemble to use
+usage: lock [--connect HOST:PORT[,HOST:PORT]...] [--contenders N] [--rounds N]
+  --connect     the ensemble to use (a server inside this program)
   --contenders  sessions that want the lock (5)
   --rounds      how often each of them takes it (4)";
 
@@ -43,7 +45,16 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(std::env::args().skip(1))?;
-    let locks = open(&options).await?;
+    let (server, connect) = match options.connect {
+        Some(connect) => (None, connect),
+        None => {
+            let server = tokio::task::spawn_blocking(|| embed().start()).await??;
+            let connect = server.connect_string();
+            println!("a server of our own listens on {connect}\n");
+            (Some(server), connect)
+        }
+    };
+    let locks = open(&connect, options.contenders).await?;
     let (tell, told) = unbounded_channel();
     let contenders: Vec<_> = (1..)
         .zip(&locks)
@@ -58,14 +69,18 @@ async fn run() -> Result<(), Box<dyn Error>> {
         contender.await??;
     }
     println!("{story}");
+    if let Some(server) = server {
+        drop(locks);
+        tokio::task::spawn_blocking(|| server.stop()).await?;
+    }
     Ok(())
 }
 
 /// A lock on the same path for each contender, each through a client of its own.
-async fn open(options: &Options) -> Result<Vec<Mutex>, Box<dyn Error>> {
+async fn open(connect: &str, contenders: usize) -> Result<Vec<Mutex>, Box<dyn Error>> {
     let mut locks = Vec::new();
-    for number in 1..=options.contenders {
-        let client = Client::connect(&options.connect).await?;
+    for number in 1..=contenders {
+        let client = Client::connect(connect).await?;
         let label = format!("contender {number}");
         locks.push(Mutex::builder(&client, PATH).label(label).build()?);
     }
@@ -200,7 +215,7 @@ impl fmt::Display for Story {
 }
 
 struct Options {
-    connect: String,
+    connect: Option<String>,
     contenders: usize,
     rounds: usize,
 }
@@ -225,7 +240,6 @@ impl Options {
                 _ => return Err(format!("unknown argument {name:?}\n{USAGE}")),
             }
         }
-        let connect = connect.ok_or_else(|| format!("--connect is missing\n{USAGE}"))?;
         Ok(Self {
             connect,
             contenders,
