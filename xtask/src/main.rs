@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod deny;
 mod interop;
 mod run;
 mod source;
@@ -14,6 +15,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   tidy       check crate directions, purity of the cores and bans on unsafe code
+  deny       check dependencies by deny.toml; installs cargo-deny below target if need be
   test       run the tests of every language and count them
   interop    run the tests that need Java and Python software, which is fetched first;
              further words go to the test program, such as a part of a name
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["tidy"] => tidy::run(),
+        ["deny"] => deny::run(),
         ["test"] => suites::run(),
         ["interop", ref filters @ ..] => interop::run(filters),
         _ => Err(USAGE.into()),
