@@ -5,7 +5,7 @@ mod common;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::binary::Binary;
@@ -23,7 +23,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// Creates children of its own until the server goes; gives how many were acknowledged.
-fn write_until_the_end(address: SocketAddr, writer: usize, begun: &AtomicBool) -> usize {
+fn write_until_the_end(address: SocketAddr, writer: usize, begun: &AtomicUsize) -> usize {
     const DEPTH: usize = 20;
     let mut client = Client::connect(address);
     let name = |number: usize| format!("/writer-{writer}-{number}");
@@ -40,10 +40,9 @@ fn write_until_the_end(address: SocketAddr, writer: usize, begun: &AtomicBool) -
         let header = common::Message::decode(&frame).header;
         assert_eq!(header.err, ErrorCode::OK);
         acknowledged += 1;
-        begun.store(
-            acknowledged > 50 || begun.load(Ordering::Relaxed),
-            Ordering::Relaxed,
-        );
+        if acknowledged == 50 {
+            begun.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -58,7 +57,7 @@ fn check_all_there(address: SocketAddr, acknowledged: &[usize]) {
 }
 
 fn stop_under_load(address: SocketAddr, stop: impl FnOnce()) -> Vec<usize> {
-    let begun = AtomicBool::new(false);
+    let begun = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
@@ -66,7 +65,7 @@ fn stop_under_load(address: SocketAddr, stop: impl FnOnce()) -> Vec<usize> {
                 scope.spawn(move || write_until_the_end(address, writer, begun))
             })
             .collect();
-        until("writes", || begun.load(Ordering::Relaxed));
+        until("writes of all", || begun.load(Ordering::Relaxed) == WRITERS);
         stop();
         let counts = writers.into_iter().map(|writer| writer.join());
         counts.map(|count| count.expect("a writer")).collect()
