@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod deny;
+mod crash_loop;
 mod interop;
 mod run;
 mod source;
@@ -19,6 +20,9 @@ usage: cargo xtask COMMAND
   test       run the tests of every language and count them
   interop    run the tests that need Java and Python software, which is fetched first;
              further words go to the test program, such as a part of a name
+  crash-loop [--restarts N] [--seed N]
+             kill our server while it is written to, 200 times unless told otherwise, and
+             look for every acknowledged write after each restart
 ";
 
 fn main() -> ExitCode {
@@ -29,6 +33,7 @@ fn main() -> ExitCode {
         ["deny"] => deny::run(),
         ["test"] => suites::run(),
         ["interop", ref filters @ ..] => interop::run(filters),
+        ["crash-loop", ref flags @ ..] => crash_loop::run(flags),
         _ => Err(USAGE.into()),
     };
     match result {
