@@ -10,5 +10,6 @@
 
 mod clients;
 mod command_line;
+mod failover;
 mod mutexes;
 mod servers;
