@@ -12,4 +12,5 @@ mod clients;
 mod command_line;
 mod failover;
 mod mutexes;
+mod rust_client;
 mod servers;
