@@ -10,6 +10,7 @@
 
 mod clients;
 mod command_line;
+mod directories;
 mod failover;
 mod mutexes;
 mod rust_client;
