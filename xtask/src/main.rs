@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod header;
 mod interop;
 mod run;
 mod source;
@@ -15,6 +16,7 @@ usage: cargo xtask COMMAND
 
   tidy       check crate directions, purity of the cores and bans on unsafe code
   test       run the tests of every language and count them
+  header     make ffi/include/lockkeeper.h; with --verify only compare it
   interop    run the tests that need Java and Python software, which is fetched first;
              further words go to the test program, such as a part of a name
 ";
@@ -25,6 +27,8 @@ fn main() -> ExitCode {
     let result = match words[..] {
         ["tidy"] => tidy::run(),
         ["test"] => suites::run(),
+        ["header"] => header::write(),
+        ["header", "--verify"] => header::verify(),
         ["interop", ref filters @ ..] => interop::run(filters),
         _ => Err(USAGE.into()),
     };
