@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use crate::run::{self, Result, cargo, root};
 
 /// Where the tests look for our server's binary.
-const SERVER_VARIABLE: &str = "LOCKKEEPER_SERVER";
+pub(crate) const SERVER_VARIABLE: &str = "LOCKKEEPER_SERVER";
 
 /// Prepares the peers and runs the tests; `filters` go to the test program, so they may be parts of
 /// names or options such as `--skip ensemble`.
@@ -49,7 +49,7 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
 }
 
 /// Builds our server, if the workspace has one; returns its binary.
-fn build_server() -> Result<Option<PathBuf>> {
+pub(crate) fn build_server() -> Result<Option<PathBuf>> {
     if !root().join("server/src/main.rs").exists() {
         println!("interop: no lockkeeper-server in the workspace, so only Apache's are tested");
         return Ok(None);
@@ -63,7 +63,7 @@ fn build_server() -> Result<Option<PathBuf>> {
     Ok(Some(target_folder().join("debug/lockkeeper-server")))
 }
 
-fn target_folder() -> PathBuf {
+pub(crate) fn target_folder() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 

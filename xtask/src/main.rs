@@ -7,6 +7,7 @@ mod interop;
 mod run;
 mod source;
 mod suites;
+mod test_c;
 mod tidy;
 
 use std::process::ExitCode;
@@ -17,6 +18,8 @@ usage: cargo xtask COMMAND
   tidy       check crate directions, purity of the cores and bans on unsafe code
   test       run the tests of every language and count them
   header     make ffi/include/lockkeeper.h; with --verify only compare it
+  test-c     run the tests of the C library against our server, or against another one:
+             apache-3.9, apache-3.8
   interop    run the tests that need Java and Python software, which is fetched first;
              further words go to the test program, such as a part of a name
 ";
@@ -29,6 +32,8 @@ fn main() -> ExitCode {
         ["test"] => suites::run(),
         ["header"] => header::write(),
         ["header", "--verify"] => header::verify(),
+        ["test-c"] => test_c::run("ours"),
+        ["test-c", peer] => test_c::run(peer),
         ["interop", ref filters @ ..] => interop::run(filters),
         _ => Err(USAGE.into()),
     };
