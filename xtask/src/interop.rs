@@ -63,7 +63,7 @@ pub(crate) fn build_server() -> Result<Option<PathBuf>> {
     Ok(Some(target_folder().join("debug/lockkeeper-server")))
 }
 
-fn target_folder() -> PathBuf {
+pub(crate) fn target_folder() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 

@@ -4,10 +4,12 @@
 
 mod deny;
 mod crash_loop;
+mod header;
 mod interop;
 mod run;
 mod source;
 mod suites;
+mod test_c;
 mod tidy;
 
 use std::process::ExitCode;
@@ -18,6 +20,9 @@ usage: cargo xtask COMMAND
   tidy       check crate directions, purity of the cores and bans on unsafe code
   deny       check dependencies by deny.toml; installs cargo-deny below target if need be
   test       run the tests of every language and count them
+  header     make ffi/include/lockkeeper.h; with --verify only compare it
+  test-c     run the tests of the C library against our server, or against another one:
+             apache-3.9, apache-3.8
   interop    run the tests that need Java and Python software, which is fetched first;
              further words go to the test program, such as a part of a name
   crash-loop [--restarts N] [--seed N]
@@ -32,6 +37,10 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["deny"] => deny::run(),
         ["test"] => suites::run(),
+        ["header"] => header::write(),
+        ["header", "--verify"] => header::verify(),
+        ["test-c"] => test_c::run("ours"),
+        ["test-c", peer] => test_c::run(peer),
         ["interop", ref filters @ ..] => interop::run(filters),
         ["crash-loop", ref flags @ ..] => crash_loop::run(flags),
         _ => Err(USAGE.into()),
