@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod interop;
+mod python;
 mod run;
 mod source;
 mod suites;
@@ -15,6 +16,7 @@ usage: cargo xtask COMMAND
 
   tidy       check crate directions, purity of the cores and bans on unsafe code
   test       run the tests of every language and count them
+  test-python  run those of the Python package only
   interop    run the tests that need Java and Python software, which is fetched first;
              further words go to the test program, such as a part of a name
 ";
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     let result = match words[..] {
         ["tidy"] => tidy::run(),
         ["test"] => suites::run(),
+        ["test-python"] => suites::run_python(),
         ["interop", ref filters @ ..] => interop::run(filters),
         _ => Err(USAGE.into()),
     };
