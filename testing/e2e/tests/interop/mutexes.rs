@@ -18,7 +18,11 @@ const KAZOO_STOCK: Connect = MutexPeer::kazoo_stock;
 
 /// Every library that keeps to Curator's layout. A new one gets a line here and is in all tests
 /// below that go through them.
-const LIBRARIES: [(&str, Connect); 2] = [("curator", CURATOR), ("kazoo", KAZOO)];
+const LIBRARIES: [(&str, Connect); 3] = [
+    ("curator", CURATOR),
+    ("kazoo", KAZOO),
+    ("lockkeeper-python", MutexPeer::lockkeeper_python),
+];
 
 /// Holds with one library and knocks with the other; returns whether the newcomer was kept out.
 fn waits(server: &Server, holder: Connect, newcomer: Connect) -> bool {
