@@ -112,3 +112,19 @@ impl<T> std::fmt::Debug for Call<T> {
         f.debug_struct("Call").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Client, OneShotWatch, PersistentWatch, Znode};
+
+    #[test]
+    fn handles_and_calls_are_at_home_in_any_task() {
+        fn sent<T: Send + 'static>() {}
+        fn shared<T: Send + Sync + Clone + 'static>() {}
+        shared::<Client>();
+        sent::<Call<(Znode, OneShotWatch)>>();
+        sent::<Call<PersistentWatch>>();
+        sent::<crate::States>();
+    }
+}

@@ -170,6 +170,10 @@ impl Client {
 
     /// Watches a znode, or it and all below it, until the watch is dropped. The znode need not be
     /// there. Servers from 3.6; older ones refuse with `Unimplemented`.
+    ///
+    /// Servers up to 3.8 keep one mode per path and client: a one-shot watch set on the same path
+    /// later takes the place of the persistent one, which then ends with that event and without a
+    /// word. Use one kind per path where such servers must be served.
     pub fn watch(&self, path: &str, mode: AddWatchMode) -> Call<PersistentWatch> {
         let request = znode_path(path).map(|path| {
             Request::AddWatch(AddWatchRequest {

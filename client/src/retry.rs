@@ -10,10 +10,11 @@ use backoff::backoff::Backoff as _;
 use backoff::exponential::ExponentialBackoff;
 
 const DELAY_FIRST: Duration = Duration::from_millis(100);
-const DELAY_MAX: Duration = Duration::from_secs(5);
+/// As in Apache's client.
+const DELAY_MAX: Duration = Duration::from_secs(1);
 const GROWTH: f64 = 2.0;
 
-/// Doubles from 100 ms up to 5 s.
+/// Doubles from 100 ms up to 1 s.
 pub(crate) struct Delays(ExponentialBackoff<StoppedClock>);
 
 struct StoppedClock(Instant);
@@ -59,8 +60,8 @@ mod tests {
     #[test]
     fn doubles_to_the_limit_without_jitter() {
         let mut delays = Delays::new(Instant::now());
-        let first: Vec<_> = (0..7).map(|_| delays.next().as_millis()).collect();
-        assert_eq!(first, [100, 200, 400, 800, 1600, 3200, 5000]);
+        let first: Vec<_> = (0..5).map(|_| delays.next().as_millis()).collect();
+        assert_eq!(first, [100, 200, 400, 800, 1000]);
         delays.reset();
         assert_eq!(delays.next(), DELAY_FIRST);
     }

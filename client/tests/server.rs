@@ -1,6 +1,7 @@
-//! Every operation against a running server, which is named by `LOCKKEEPER_TEST_SERVER`, such as
-//! `127.0.0.1:2181`; without it these tests do nothing.
+//! Every operation against a running server: the one that `LOCKKEEPER_TEST_SERVER` names, such as
+//! `127.0.0.1:2181`, or one of our own that all tests of the process share.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -8,10 +9,19 @@ use lockkeeper::{
     Acl, AddWatchMode, Client, CreateMode, CreateOptions, Error, ErrorCode, EventType, Op,
     OpResult, Outcome, ReadOp, ReadResult, State, WatchEnd, WatchItem,
 };
+use lockkeeper_server::embed::{Embedded, embed};
 
-/// A client below a fresh chroot of its own, or `None` without a server.
-async fn fresh(name: &str) -> Option<(Client, String)> {
-    let server = std::env::var("LOCKKEEPER_TEST_SERVER").ok()?;
+fn server() -> String {
+    static OWN: OnceLock<Embedded> = OnceLock::new();
+    std::env::var("LOCKKEEPER_TEST_SERVER").unwrap_or_else(|_| {
+        let own = OWN.get_or_init(|| embed().start().expect("it can start"));
+        own.connect_string()
+    })
+}
+
+/// A client below a fresh chroot of its own.
+async fn fresh(name: &str) -> (Client, String) {
+    let server = server();
     let root = Client::connect(&server).await.unwrap();
     let path = format!("/{name}-{:x}", root.random());
     root.create(&path, "", CreateMode::Persistent)
@@ -24,7 +34,7 @@ async fn fresh(name: &str) -> Option<(Client, String)> {
         .connect()
         .await
         .unwrap();
-    Some((client, connect))
+    (client, connect)
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> ErrorCode {
@@ -33,9 +43,7 @@ fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> ErrorCode {
 
 #[tokio::test]
 async fn znodes() {
-    let Some((client, _)) = fresh("znodes").await else {
-        return;
-    };
+    let (client, _) = fresh("znodes").await;
     let made = client
         .create("/a", "one", CreateMode::Persistent)
         .await
@@ -92,9 +100,7 @@ async fn znodes() {
 
 #[tokio::test]
 async fn acls_and_identities() {
-    let Some((client, connect)) = fresh("acls").await else {
-        return;
-    };
+    let (client, connect) = fresh("acls").await;
     client.add_auth("digest", "ann:secret").await.unwrap();
     let users = client.who_am_i().await.unwrap();
     assert!(
@@ -130,9 +136,7 @@ async fn acls_and_identities() {
 
 #[tokio::test]
 async fn multis() {
-    let Some((client, _)) = fresh("multis").await else {
-        return;
-    };
+    let (client, _) = fresh("multis").await;
     let results = client
         .multi(vec![
             Op::create("/a", "1", CreateMode::Persistent),
@@ -171,9 +175,7 @@ async fn multis() {
 
 #[tokio::test]
 async fn one_shot_watches() {
-    let Some((client, connect)) = fresh("one-shot").await else {
-        return;
-    };
+    let (client, connect) = fresh("one-shot").await;
     let other = Client::connect(&connect).await.unwrap();
     let (none, made) = client.exists_watched("/a").await.unwrap();
     assert_eq!(none, None);
@@ -211,9 +213,7 @@ async fn one_shot_watches() {
 
 #[tokio::test]
 async fn persistent_watches() {
-    let Some((client, connect)) = fresh("persistent").await else {
-        return;
-    };
+    let (client, connect) = fresh("persistent").await;
     let other = Client::connect(&connect).await.unwrap();
     let mut all = client
         .watch("/", AddWatchMode::PersistentRecursive)
@@ -258,9 +258,7 @@ async fn persistent_watches() {
 
 #[tokio::test]
 async fn pipelines_keep_their_order() {
-    let Some((client, _)) = fresh("pipeline").await else {
-        return;
-    };
+    let (client, _) = fresh("pipeline").await;
     client
         .create("/n", "", CreateMode::Persistent)
         .await
@@ -278,9 +276,7 @@ async fn pipelines_keep_their_order() {
 
 #[tokio::test]
 async fn a_session_is_resumed_and_ends_once() {
-    let Some((client, connect)) = fresh("resume").await else {
-        return;
-    };
+    let (client, connect) = fresh("resume").await;
     client
         .create("/mine", "", CreateMode::Ephemeral)
         .await

@@ -21,7 +21,6 @@ mod seat;
 mod turn;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use lockkeeper::{Acl, Client, Error, ErrorCode, Outcome, State};
 use tokio::sync::oneshot;
@@ -35,7 +34,7 @@ use crate::identity::Identity;
 use crate::layout::Layout;
 use crate::plan::Rule;
 use crate::retry::{Retry, is_transient, session_error};
-use crate::state::{Cell, GuardState, Keep};
+use crate::state::{Cell, GuardState, Keep, Shared};
 
 /// How to contend, and for what.
 #[derive(Clone, Debug)]
@@ -53,8 +52,7 @@ pub(crate) struct Entry {
     pub(crate) requeues: bool,
     /// Fails when the listing holds names that the layout is blind to.
     pub(crate) refuses_blind: bool,
-    /// Whether foreign children have been reported; shared by all contenders of one lock object.
-    pub(crate) foreign_reported: Arc<AtomicBool>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// A place at the front.
@@ -74,7 +72,7 @@ pub(crate) struct Ticket {
 
 /// Starts to contend. The requests leave when the client's runtime polls the task.
 pub(crate) fn enter(client: &Client, entry: Entry) -> Ticket {
-    let cell = Arc::new(Cell::new());
+    let cell = Arc::new(Cell::new(Arc::clone(&entry.shared)));
     let (tx, answer) = oneshot::channel();
     let contender = Contender {
         client: client.clone(),

@@ -1,7 +1,6 @@
 //! A fenced mutual-exclusion lock whose queue is a znode's children.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
@@ -109,7 +108,7 @@ impl Mutex {
                 is_impatient: false,
                 requeues: false,
                 refuses_blind: false,
-                foreign_reported: Arc::new(AtomicBool::new(false)),
+                shared: Arc::default(),
             },
         }
     }
@@ -223,6 +222,13 @@ impl Mutex {
             }
         }
         Ok(None)
+    }
+
+    /// Watch events that contenders of this `Mutex` and its clones have received so far: one for
+    /// each contender that left directly ahead of a waiter, and one for each change that somebody
+    /// else made to an own znode. To see what a crowd costs.
+    pub fn wakeups(&self) -> u64 {
+        self.entry.shared.wakeups()
     }
 
     async fn queue(&self) -> Result<Vec<String>, Error> {

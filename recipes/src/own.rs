@@ -79,6 +79,7 @@ async fn watch_own(client: &Client, path: &str, cell: &Cell, is_seen: &AtomicBoo
                 let event = watch.await;
                 is_seen.store(false, Ordering::Relaxed);
                 if event.is_ok() {
+                    cell.shared.count_wakeup();
                     retry = Retry::new(client).slow();
                     continue;
                 }

@@ -5,6 +5,7 @@
 //! and a wake-up.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lockkeeper::Error;
@@ -51,15 +52,40 @@ pub(crate) struct View {
     pub(crate) left: Option<Result<(), Error>>,
 }
 
+/// What all contenders of one lock object have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    foreign_reported: AtomicBool,
+    wakeups: AtomicU64,
+}
+
+impl Shared {
+    /// Whether nobody has been told of foreign children yet.
+    pub(crate) fn reports_foreign(&self) -> bool {
+        !self.foreign_reported.swap(true, Ordering::Relaxed)
+    }
+
+    /// A watch event came.
+    pub(crate) fn count_wakeup(&self) {
+        self.wakeups.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn wakeups(&self) -> u64 {
+        self.wakeups.load(Ordering::Relaxed)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Cell {
     view: Mutex<View>,
     changed: Notify,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Cell {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            shared,
             view: Mutex::new(View {
                 wanted: true,
                 state: GuardState::Held,

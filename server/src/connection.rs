@@ -4,6 +4,10 @@
 //! neither moves. Reads are answered here, under the tree's lock, which is taken once for all
 //! requests that came in one piece; their replies leave in one write. Requests that need a
 //! transaction, or stand behind one, go to the replica in one piece too.
+//!
+//! A request of thirty bytes may have a reply of a megabyte, so the room for replies is looked at
+//! before each request and not only before each piece; frames that find none wait as the bytes
+//! they came as.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,29 +16,26 @@ use std::sync::{Arc, RwLockReadGuard};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use lockkeeper_replica::{Answering, answer, is_read, needs_watches};
 use lockkeeper_store::{Store, authenticate};
 use lockkeeper_wire::request::AuthPacket;
 use lockkeeper_wire::{
-    ConnectRequest, Deframer, ErrorCode, OpCode, Reader, Record, ReplyHeader, Request,
-    RequestHeader, Response, Xid, Zxid, reply,
+    ConnectRequest, ErrorCode, OpCode, Reader, Record, ReplyHeader, Request, RequestHeader,
+    Response, Xid, Zxid, reply,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use crate::links::Link;
 use crate::node::{Input, Shared};
+use crate::socket::Socket;
 use crate::status;
 use crate::sync::{lock, read};
 use crate::words::{self, Word};
 
-/// Bytes asked of the socket at a time.
-const READ_LEN: usize = 64 << 10;
-
-/// Sent bytes kept as room for the next replies; more is given back.
-const SPARE_LEN_MAX: usize = 256 << 10;
+/// How long the peer of a connection that ends may take to read the last bytes.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// Why a connection ends; told to the log and never to the peer.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ enum End {
     Malformed(&'static str),
     /// No handshake in time.
     Silent,
+    /// The peer does not read what is sent to it.
+    Unread,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -60,16 +63,16 @@ enum Phase {
 }
 
 pub(crate) struct Connection {
-    stream: TcpStream,
+    socket: Socket,
     link: Arc<Link>,
     shared: Arc<Shared>,
     status: Arc<status::Source>,
     phase: Phase,
-    deframer: Deframer,
-    /// Taken from the link's buffer and not accepted by the socket yet.
-    sending: BytesMut,
-    sent: usize,
+    /// Whole frames may be left that found no room for their replies.
+    backlog: bool,
+    /// Of the handshake; later of the parting, once that has begun.
     deadline: Pin<Box<Sleep>>,
+    parting: bool,
     to_replica: Vec<Input>,
 }
 
@@ -83,15 +86,14 @@ impl Connection {
         let patience = Duration::from_millis(shared.limits.handshake_ms_max);
         shared.inbox.push(Input::Accepted(link.clone()));
         Self {
-            stream,
+            socket: Socket::new(stream),
             link,
             shared,
             status,
             phase: Phase::Handshake,
-            deframer: Deframer::new(),
-            sending: BytesMut::new(),
-            sent: 0,
+            backlog: false,
             deadline: Box::pin(tokio::time::sleep(patience)),
+            parting: false,
             to_replica: Vec::new(),
         }
     }
@@ -99,23 +101,31 @@ impl Connection {
     fn drive(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.link.waker.register(cx.waker());
         loop {
-            let flushed = match self.poll_flush(cx) {
+            if self.link.abandoned.load(Ordering::Acquire) {
+                return Poll::Ready(End::Unread);
+            }
+            let flushed = match self.socket.poll_flush(cx, &self.link) {
                 Ok(flushed) => flushed,
                 Err(error) => return Poll::Ready(End::Io(error)),
             };
-            if flushed && self.is_ending() {
-                return Poll::Ready(End::Closed);
+            if self.is_ending() {
+                return match flushed {
+                    true => Poll::Ready(End::Closed),
+                    false => self.poll_parting(cx),
+                };
             }
             if self.phase == Phase::Handshake && self.deadline.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(End::Silent);
             }
-            if self.phase == Phase::Ending || !self.may_read() {
+            if self.phase == Phase::Ending || !self.has_room() {
                 return Poll::Pending;
             }
-            match ready!(self.poll_read(cx)) {
-                Ok(0) => return Poll::Ready(End::Closed),
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(End::Io(error)),
+            if !std::mem::take(&mut self.backlog) {
+                match ready!(self.socket.poll_read(cx)) {
+                    Ok(0) => return Poll::Ready(End::Closed),
+                    Ok(_) => {}
+                    Err(error) => return Poll::Ready(End::Io(error)),
+                }
             }
             if let Err(end) = self.serve() {
                 return Poll::Ready(end);
@@ -129,52 +139,29 @@ impl Connection {
             || (self.phase == Phase::Ending && self.link.outstanding.load(Ordering::Acquire) == 0)
     }
 
-    /// Whether requests are taken from the socket: not while their replies pile up unread, and not
-    /// while too many wait for a transaction.
-    fn may_read(&self) -> bool {
+    /// Waits for the last bytes to leave, not for ever: a peer that does not read would keep its
+    /// place among the connections.
+    fn poll_parting(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        if !std::mem::replace(&mut self.parting, true) {
+            self.phase = Phase::Ending;
+            self.deadline.as_mut().reset(Instant::now() + PARTING);
+        }
+        self.deadline.as_mut().poll(cx).map(|()| End::Unread)
+    }
+
+    /// Whether another request is served: not while replies pile up unread, and not while too many
+    /// requests wait for a transaction.
+    ///
+    /// Each way out of it wakes the task: the socket takes bytes again, or the replica answers a
+    /// request of this connection, which has one there if the total holds it back.
+    fn has_room(&self) -> bool {
         let limits = &self.shared.limits;
         let own = self.link.outstanding.load(Ordering::Acquire);
         let total = self.shared.outstanding.load(Ordering::Relaxed);
-        let unsent = self.sending.len() - self.sent + lock(&self.link.unsent).len();
+        let unsent = self.socket.unsent_len() + lock(&self.link.unsent).len();
         unsent < limits.unsent_len_pause
             && own < limits.outstanding_per_connection_max
             && (own == 0 || total < limits.outstanding_max)
-    }
-
-    /// Sends until all has left or the socket takes no more; says whether all has left.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> std::io::Result<bool> {
-        loop {
-            if self.sent == self.sending.len() {
-                self.sending.clear();
-                self.sent = 0;
-                let mut unsent = lock(&self.link.unsent);
-                if unsent.is_empty() {
-                    return Ok(true);
-                }
-                // The emptied buffer takes the full one's place, unless it has grown too large.
-                if self.sending.capacity() > SPARE_LEN_MAX {
-                    self.sending = BytesMut::new();
-                }
-                std::mem::swap(&mut *unsent, &mut self.sending);
-            }
-            match Pin::new(&mut self.stream).poll_write(cx, &self.sending[self.sent..]) {
-                Poll::Ready(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(len)) => self.sent += len,
-                Poll::Ready(Err(error)) => return Err(error),
-                Poll::Pending => return Ok(false),
-            }
-        }
-    }
-
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
-        let buffer = self.deframer.buffer_mut();
-        let filled = buffer.len();
-        buffer.resize(filled + READ_LEN, 0);
-        let mut space = ReadBuf::new(&mut buffer[filled..]);
-        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut space);
-        let len = space.filled().len();
-        buffer.truncate(filled + len);
-        polled.map_ok(|()| len)
     }
 
     /// Serves the whole frames that have come.
@@ -204,7 +191,7 @@ impl Connection {
         replies: &mut Replies,
     ) -> Result<(), End> {
         if self.phase == Phase::Handshake {
-            if let Some(word) = self.deframer.buffered().first_chunk().copied()
+            if let Some(word) = self.socket.deframer.buffered().first_chunk().copied()
                 && let Some(word) = Word::from_bytes(word)
             {
                 self.answer_word(word);
@@ -219,9 +206,14 @@ impl Connection {
             self.phase = Phase::Requests;
             self.hand_over(|link| Input::Connect(link.id, request));
         }
-        while self.phase == Phase::Requests
-            && let Some(body) = self.next_frame(shared.limits.frame_len_max)?
-        {
+        while self.phase == Phase::Requests {
+            if !self.has_room() {
+                self.backlog = true;
+                break;
+            }
+            let Some(body) = self.next_frame(shared.limits.frame_len_max)? else {
+                break;
+            };
             replies.received += 1;
             self.serve_request(shared, tree, replies, &body)?;
         }
@@ -229,7 +221,7 @@ impl Connection {
     }
 
     fn next_frame(&mut self, len_max: usize) -> Result<Option<Bytes>, End> {
-        self.deframer.next_frame(len_max).map_err(|error| {
+        self.socket.deframer.next_frame(len_max).map_err(|error| {
             tracing::warn!(peer = %self.link.peer, %error, "frame refused");
             End::Malformed("a frame's length is not acceptable; see jute.maxbuffer")
         })
@@ -253,7 +245,7 @@ impl Connection {
         let RequestHeader { xid, op } = RequestHeader::decode(&mut reader)
             .map_err(|_| End::Malformed("a request is shorter than its header"))?;
         let request = match Request::decode(op, &mut reader) {
-            Ok(Request::Auth(packet)) => return self.serve_auth(xid, &packet),
+            Ok(Request::Auth(packet)) => return self.serve_auth(shared, tree, xid, &packet),
             Ok(Request::Sasl(token)) => {
                 if token.token.is_none() {
                     return Err(End::Malformed("a sasl token is null"));
@@ -275,7 +267,7 @@ impl Connection {
                 };
                 let close = code == ErrorCode::UNIMPLEMENTED;
                 let zxid = close.then_some(Zxid(-1));
-                self.header(xid, zxid, code, close);
+                self.header(shared, tree, xid, zxid, code, close);
                 return Ok(());
             }
         };
@@ -321,12 +313,26 @@ impl Connection {
     }
 
     /// A header for a reply, in its place among the others; with `close`, as the last.
-    fn header(&mut self, xid: Xid, zxid: Option<Zxid>, code: ErrorCode, close: bool) {
+    ///
+    /// The tree may be locked for an earlier request of the piece already; a second lock in the
+    /// same thread would wait for a writer that waits for the first.
+    fn header<'a>(
+        &mut self,
+        shared: &'a Shared,
+        tree: &mut Option<RwLockReadGuard<'a, Store>>,
+        xid: Xid,
+        zxid: Option<Zxid>,
+        code: ErrorCode,
+        close: bool,
+    ) {
         if close {
             self.phase = Phase::Ending;
         }
         if self.link.outstanding.load(Ordering::Acquire) == 0 {
-            let zxid = zxid.unwrap_or_else(|| read(&self.shared.store).last_zxid());
+            let zxid = zxid.unwrap_or_else(|| {
+                let tree = tree.get_or_insert_with(|| read(&shared.store));
+                tree.last_zxid()
+            });
             let header = ReplyHeader {
                 xid,
                 zxid,
@@ -346,7 +352,13 @@ impl Connection {
     }
 
     /// An identity counts from here on, for every request not yet judged.
-    fn serve_auth(&mut self, xid: Xid, packet: &AuthPacket) -> Result<(), End> {
+    fn serve_auth<'a>(
+        &mut self,
+        shared: &'a Shared,
+        tree: &mut Option<RwLockReadGuard<'a, Store>>,
+        xid: Xid,
+        packet: &AuthPacket,
+    ) -> Result<(), End> {
         let added = {
             let mut identities = lock(&self.link.identities);
             let credential = packet.auth.as_deref();
@@ -360,10 +372,10 @@ impl Connection {
             added.map(|added| *identities = added)
         };
         match added {
-            Ok(()) => self.header(xid, Some(Zxid::ZERO), ErrorCode::OK, false),
+            Ok(()) => self.header(shared, tree, xid, Some(Zxid::ZERO), ErrorCode::OK, false),
             Err(code) => {
                 tracing::info!(peer = %self.link.peer, "authentication failed");
-                self.header(xid, Some(Zxid::ZERO), code, true);
+                self.header(shared, tree, xid, Some(Zxid::ZERO), code, true);
             }
         }
         Ok(())
@@ -417,6 +429,9 @@ impl Future for Connection {
             }
             End::Silent => {
                 tracing::info!(peer = %self.link.peer, "connection closed: no handshake in time");
+            }
+            End::Unread => {
+                tracing::warn!(peer = %self.link.peer, "connection closed: its client does not read");
             }
         }
         Poll::Ready(())

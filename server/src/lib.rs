@@ -15,7 +15,8 @@
 //! ```text
 //! words ← config ← error
 //! sync ← links ← node ← disk
-//!        links, node ← status ← connection ← listen
+//!        links ← socket
+//!        links, node ← status, socket ← connection ← listen
 //!        node, disk, listen ← server ← embed
 //! ```
 
@@ -30,6 +31,7 @@ mod links;
 mod listen;
 mod node;
 pub mod server;
+mod socket;
 mod status;
 mod sync;
 pub mod words;

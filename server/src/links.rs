@@ -30,6 +30,8 @@ pub(crate) struct Link {
     pub(crate) outstanding: AtomicUsize,
     /// To be closed when the buffer has left.
     pub(crate) closing: AtomicBool,
+    /// To be closed at once: replies or events for it were thrown away, so nothing may follow.
+    pub(crate) abandoned: AtomicBool,
     pub(crate) identities: Mutex<Identities>,
     /// When anything was last received, ms on the server's monotonic clock.
     pub(crate) heard_ms: AtomicU64,
@@ -59,6 +61,7 @@ impl Link {
             waker: AtomicWaker::new(),
             outstanding: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
             identities: Mutex::new(address_identity(peer.ip())),
             heard_ms: AtomicU64::new(heard_ms),
             session: AtomicI64::new(0),
@@ -217,13 +220,15 @@ impl Clients for Outlet {
         f: impl FnOnce(&mut BytesMut) -> R,
     ) -> Option<R> {
         let link = self.links.get(&connection)?;
+        if link.abandoned.load(Ordering::Relaxed) {
+            return None;
+        }
         let result = {
             let mut unsent = lock(&link.unsent);
             let result = f(&mut unsent);
             if unsent.len() > link.unsent_len_max {
-                tracing::warn!(peer = %link.peer, "connection closed: its client does not read");
-                unsent.clear();
-                link.closing.store(true, Ordering::Release);
+                *unsent = BytesMut::new();
+                link.abandoned.store(true, Ordering::Release);
             }
             result
         };

@@ -1,5 +1,7 @@
 //! The server's program: arguments in, exit code out.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use lockkeeper_server::config::{Invocation, USAGE};

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lockkeeper_replica::Traffic;
+use lockkeeper_store::Store;
 
 use crate::config::Config;
 use crate::links::Link;
 use crate::node::Shared;
 use crate::sync::{lock, read};
 use crate::words::{
-    self, Connection, Environment, Latency, Mode, Needs, Session, Settings, Status, Value,
-    Whitelist, Word,
+    self, Connection, Environment, KnownSession, Latency, Mode, Needs, Session, Settings, Status,
+    Value, Whitelist, Word,
 };
 
 /// How long the sizes of the data directories are taken as current: adding them up walks the
@@ -61,16 +62,19 @@ impl Source {
     pub(crate) fn answer(&self, word: Word) -> String {
         let status = match word.needs() {
             Needs::Nothing => None,
-            Needs::Connections => Some(self.status(true)),
-            _ => Some(self.status(false)),
+            needs => Some(self.status(needs)),
         };
         words::answer(word, &environment(), status.as_ref())
     }
 
-    fn status(&self, with_connections: bool) -> Status {
-        let (zxid, counts) = {
+    fn status(&self, needs: Needs) -> Status {
+        let (zxid, counts, sessions) = {
             let store = read(&self.shared.store);
-            (store.last_zxid(), store.counts())
+            let sessions = match needs {
+                Needs::Sessions => sessions(&store),
+                _ => Vec::new(),
+            };
+            (store.last_zxid(), store.counts(), sessions)
         };
         // A statement of its own, so that the lock is given back before the metrics take it again.
         let watch_count = lock(&self.shared.watches).len() as u64;
@@ -99,10 +103,11 @@ impl Source {
             uptime_ms: self.started.elapsed().as_millis() as u64,
             descriptors: descriptors(),
             response_sizes: None,
-            connections: match with_connections {
-                true => links.iter().map(|link| connection(link)).collect(),
-                false => Vec::new(),
+            connections: match needs {
+                Needs::Connections => links.iter().map(|link| connection(link)).collect(),
+                _ => Vec::new(),
             },
+            sessions,
             settings: self.settings(),
             metrics: self.metrics(&traffic),
         }
@@ -167,6 +172,15 @@ fn latency(traffic: &Traffic, received: u64) -> Latency {
         min_ms: 0,
         max_ms: traffic.write_ms_max,
     }
+}
+
+fn sessions(store: &Store) -> Vec<KnownSession> {
+    let session = |(id, timeout_ms)| KnownSession {
+        id,
+        timeout_ms,
+        ephemerals: store.ephemerals(id).map(str::to_owned).collect(),
+    };
+    store.sessions().map(session).collect()
 }
 
 fn connection(link: &Link) -> Connection {

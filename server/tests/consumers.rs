@@ -43,6 +43,7 @@ fn status() -> Status {
             min: 16,
             max: 900,
         }),
+        sessions: Vec::new(),
         connections: vec![
             connection("10.42.1.1:32634", 0),
             connection("[::1]:32635", 1),

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod deny;
 mod interop;
 mod python;
 mod run;
@@ -15,6 +16,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   tidy       check crate directions, purity of the cores and bans on unsafe code
+  deny       check dependencies by deny.toml; installs cargo-deny below target if need be
   test       run the tests of every language and count them
   test-python  run those of the Python package only
   interop    run the tests that need Java and Python software, which is fetched first;
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["tidy"] => tidy::run(),
+        ["deny"] => deny::run(),
         ["test"] => suites::run(),
         ["test-python"] => suites::run_python(),
         ["interop", ref filters @ ..] => interop::run(filters),

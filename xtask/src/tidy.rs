@@ -61,7 +61,7 @@ pub(crate) fn run() -> Result<()> {
             continue;
         };
         rules::check_manifest(member, entry, &mut complaints);
-        for path in rust_files(&root.join(&member.folder).join("src"))? {
+        for path in rust_files(&sources(&root.join(&member.folder)))? {
             let relative = path.strip_prefix(&root)?;
             rules::check_source(
                 relative,
@@ -114,6 +114,15 @@ fn has_target() -> Result<bool> {
     let output = command.output()?;
     let folder = String::from_utf8(output.stdout)?;
     Ok(output.status.success() && Path::new(folder.trim()).is_dir())
+}
+
+/// Where a crate keeps its code: in `src`, or beside its manifest if it has none.
+fn sources(member: &Path) -> PathBuf {
+    let folder = member.join("src");
+    match folder.is_dir() {
+        true => folder,
+        false => member.to_owned(),
+    }
 }
 
 /// Every Rust file below a folder but `tests.rs`, in a fixed order.

@@ -88,11 +88,12 @@ impl Endpoints {
         self.backoff.reset();
     }
 
-    /// Counts a failed attempt and gives the wait before the next one.
-    pub(crate) fn delay_after_failure(&mut self) -> Duration {
+    /// Counts a failed attempt and gives the wait before the next one: after a round over all
+    /// servers a longer one, but before jitter not above `max`.
+    pub(crate) fn delay_after_failure(&mut self, max: Duration) -> Duration {
         self.failures += 1;
         let delay = if self.failures.is_multiple_of(self.servers.len()) {
-            self.backoff.next().max(DELAY_MIN)
+            self.backoff.next().min(max).max(DELAY_MIN)
         } else {
             DELAY_MIN
         };
@@ -152,11 +153,15 @@ mod tests {
     fn waits_have_a_floor_and_rounds_wait_longer() {
         let mut list = endpoints(2, 7);
         assert_eq!(list.attempts_left(), 2);
-        let within = list.delay_after_failure();
+        let max = Duration::from_secs(60);
+        let within = list.delay_after_failure(max);
         assert!(within >= DELAY_MIN && within <= 2 * DELAY_MIN);
         assert_eq!(list.attempts_left(), 1);
-        let round = list.delay_after_failure();
+        let round = list.delay_after_failure(max);
         assert!(round >= Duration::from_secs(1) && round <= Duration::from_millis(1500));
+        list.delay_after_failure(max);
+        let bounded = list.delay_after_failure(Duration::from_millis(200));
+        assert!(bounded >= Duration::from_millis(200) && bounded <= Duration::from_millis(300));
         list.held();
         assert_eq!(list.attempts_left(), 2);
     }

@@ -348,7 +348,7 @@ impl Session {
             self.endpoints.held();
             now
         } else {
-            now + self.endpoints.delay_after_failure()
+            now + self.endpoints.delay_after_failure(self.timers.pause_max())
         };
         self.phase = Phase::Disconnected(Disconnected { retry_at });
         self.auth.restart();

@@ -111,6 +111,12 @@ impl Timers {
         now + (whole / attempts_left.max(1)).max(ATTEMPT_MIN)
     }
 
+    /// The longest pause between rounds over the servers: short against what is left of a session
+    /// whose link has just gone.
+    pub(crate) fn pause_max(&self) -> Duration {
+        self.timeout / 10
+    }
+
     /// When a close stops waiting for its reply.
     pub(crate) fn close_until(&self, now: Instant) -> Instant {
         now + (self.timeout / 3).min(CLOSE_MAX)

@@ -10,8 +10,8 @@ use lockkeeper_wire::{
     ConnectRequest, ConnectResponse, Deframer, Reader, Record, ReplyHeader, Request, RequestHeader,
     Response, Xid, frame, reply, watch,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 pub(crate) const ID: SessionId = SessionId(0x77);
 
@@ -32,13 +32,7 @@ impl Server {
     /// Takes the next link and its handshake.
     pub(crate) async fn accept(&self) -> (Peer, ConnectRequest) {
         let (stream, _) = self.listener.accept().await.unwrap();
-        let mut peer = Peer {
-            stream,
-            frames: Deframer::new(),
-            zxid: 0x10,
-        };
-        let request = ConnectRequest::from_bytes(&peer.frame().await.unwrap()).unwrap();
-        (peer, request)
+        Peer::take_link(stream).await
     }
 
     /// The same, answered.
@@ -59,13 +53,29 @@ impl Server {
     }
 }
 
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// The server's end of a link.
 pub(crate) struct Peer {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     frames: Deframer,
     pub(crate) zxid: i64,
 }
 
 impl Peer {
+    /// Reads the handshake of a new link.
+    pub(crate) async fn take_link(stream: impl Stream + 'static) -> (Self, ConnectRequest) {
+        let mut peer = Peer {
+            stream: Box::new(stream),
+            frames: Deframer::new(),
+            zxid: 0x10,
+        };
+        let request = ConnectRequest::from_bytes(&peer.frame().await.unwrap()).unwrap();
+        (peer, request)
+    }
+
     async fn frame(&mut self) -> Option<Bytes> {
         loop {
             if let Some(frame) = self.frames.next_frame(usize::MAX).unwrap() {

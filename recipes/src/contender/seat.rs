@@ -1,7 +1,6 @@
 //! Into the queue: one create, whatever becomes of its reply.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use lockkeeper::path::{join, name};
 use lockkeeper::{CreateMode, CreateOptions, Error, ErrorCode, Outcome};
@@ -129,7 +128,7 @@ impl Contender {
                 found = Some(self.seat(&own, Fence(stat.czxid.0), Ok(children.clone())));
             } else {
                 // A second one, or the corpse of another session.
-                let (client, cell) = (client.clone(), Cell::new());
+                let (client, cell) = (client.clone(), Cell::new(Arc::default()));
                 self.client
                     .spawn(async move { delete(&client, &path, &cell).await });
             }
@@ -176,7 +175,7 @@ impl Contender {
 
     fn report_foreign(&self, children: &[String]) {
         let count = plan::foreign_count(children, &self.entry.rule);
-        if count > 0 && !self.entry.foreign_reported.swap(true, Ordering::Relaxed) {
+        if count > 0 && self.entry.shared.reports_foreign() {
             tracing::warn!(
                 count,
                 "children of a lock that are no contenders are ignored"

@@ -147,6 +147,7 @@ impl Contender {
             Err(turn) => return Some(turn),
             // The last one ahead is looked at once more: the grant rests on a read.
             Ok(Ok(event)) => {
+                self.cell.shared.count_wakeup();
                 if event.kind == EventType::NodeDeleted
                     && seat.ahead.as_ref().is_some_and(|ahead| ahead.len() > 1)
                 {

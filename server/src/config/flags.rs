@@ -363,8 +363,8 @@ mod tests {
                 "--listen ::1:2181: must be HOST:PORT, an IPv6 address in brackets, for example 127.0.0.1:2181",
             ),
             (
-                "--data-dir /d --words srvr,dump",
-                "--words srvr,dump: this server has no answer to dump",
+                "--data-dir /d --words srvr,hash",
+                "--words srvr,hash: this server has no answer to hash",
             ),
             (
                 "--data-dir /d --min-session-timeout 90000",

@@ -11,7 +11,8 @@
 //!
 //! Words that reset counters without asking who calls, or that walk all watches, have no answer
 //! here even when they are on the list: `crst`, `srst`, `stmk`, `wchc`, `wchp` and their kin get
-//! the refusal, as they do from an Apache server with its default list.
+//! the refusal, as they do from an Apache server with its default list. `dump`, which walks all
+//! sessions, is answered up to a bound.
 //!
 //! Source: `S/server/command/*.java` and `FourLetterCommands.java` of ZooKeeper.
 
@@ -22,7 +23,7 @@ mod whitelist;
 
 pub use mntr::Value;
 pub use status::{
-    Connection, Environment, Latency, Mode, ResponseSizes, Session, Settings, Status,
+    Connection, Environment, KnownSession, Latency, Mode, ResponseSizes, Session, Settings, Status,
 };
 pub use whitelist::Whitelist;
 
@@ -55,7 +56,7 @@ pub enum Word {
     Crst,
     /// Bytes in the two data directories.
     Dirs,
-    /// Sessions and their ephemerals; never answered.
+    /// Sessions and their ephemerals.
     Dump,
     /// The machine and the process.
     Envi,
@@ -95,6 +96,8 @@ pub enum Needs {
     Status,
     /// A [`Status`] with all connections.
     Connections,
+    /// A [`Status`] with the sessions and their ephemerals.
+    Sessions,
 }
 
 const NAMES: [(&str, Word); 18] = [
@@ -150,6 +153,7 @@ impl Word {
     pub fn needs(self) -> Needs {
         match self {
             Self::Cons | Self::Stat => Needs::Connections,
+            Self::Dump => Needs::Sessions,
             Self::Conf | Self::Dirs | Self::Isro | Self::Mntr | Self::Srvr => Needs::Status,
             _ => Needs::Nothing,
         }
@@ -178,6 +182,7 @@ pub fn answer(word: Word, environment: &Environment, status: Option<&Status>) ->
         (Word::Conf, Some(status)) => text::conf(&status.settings),
         (Word::Cons, Some(status)) => text::cons(&status.connections),
         (Word::Dirs, Some(status)) => text::dirs(&status.settings),
+        (Word::Dump, Some(status)) => text::dump(&status.sessions),
         (Word::Mntr, Some(status)) => mntr::mntr(status),
         (Word::Srvr, Some(status)) => text::srvr(status),
         (Word::Stat, Some(status)) => text::stat(status),

@@ -44,6 +44,8 @@ pub struct Status {
     pub response_sizes: Option<ResponseSizes>,
     /// The open connections; see [`super::Word::needs`].
     pub connections: Vec<Connection>,
+    /// The sessions, by id; see [`super::Word::needs`].
+    pub sessions: Vec<KnownSession>,
     /// Settings that may be shown.
     pub settings: Settings,
     /// Further metrics in the order in which `mntr` shall list them, without `zk_`. Names consist
@@ -123,6 +125,17 @@ pub struct Session {
     pub latency_last_ms: u64,
     /// Times of the connection's requests.
     pub latency: Latency,
+}
+
+/// A session, connected to this server or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownSession {
+    /// The session's id.
+    pub id: SessionId,
+    /// Its timeout.
+    pub timeout_ms: i32,
+    /// Paths of its ephemerals.
+    pub ephemerals: Vec<String>,
 }
 
 /// Settings that may be shown to anyone.

@@ -7,8 +7,13 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use lockkeeper_wire::OpCode;
 
 use super::mntr::Value;
-use super::status::{Connection, Environment, Latency, Mode, Session, Settings, Status};
+use super::status::{
+    Connection, Environment, KnownSession, Latency, Mode, Session, Settings, Status,
+};
 use super::version_text;
+
+/// Lines of an answer to `dump`.
+const DUMP_LINES_MAX: usize = 100_000;
 
 /// Appends a line; writing to a `String` cannot fail.
 macro_rules! line {
@@ -85,6 +90,34 @@ pub(super) fn dirs(settings: &Settings) -> String {
     line!(out, "datadir_size: {}", settings.data_dir_bytes);
     line!(out, "logdir_size: {}", settings.data_log_dir_bytes);
     out
+}
+
+/// Sessions in the form of a follower's answer, which has no deadlines, then their ephemerals.
+///
+/// An answer stops after [`DUMP_LINES_MAX`] lines and says so, because the number of sessions and
+/// ephemerals is up to clients; the counts in the headings are always true.
+pub(super) fn dump(sessions: &[KnownSession]) -> String {
+    let owners = || sessions.iter().filter(|s| !s.ephemerals.is_empty());
+    let mut lines = vec![
+        "SessionTracker dump:".to_owned(),
+        format!("Global Sessions({}):", sessions.len()),
+    ];
+    let listed = sessions.iter().take(DUMP_LINES_MAX);
+    lines.extend(listed.map(|s| format!("{}\t{}ms", s.id, s.timeout_ms)));
+    lines.push("ephemeral nodes dump:".to_owned());
+    lines.push(format!("Sessions with Ephemerals ({}):", owners().count()));
+    for session in owners() {
+        if lines.len() >= DUMP_LINES_MAX {
+            break;
+        }
+        lines.push(format!("{}:", session.id));
+        lines.extend(session.ephemerals.iter().map(|path| format!("\t{path}")));
+    }
+    if lines.len() > DUMP_LINES_MAX {
+        lines.truncate(DUMP_LINES_MAX);
+        lines.push("...".to_owned());
+    }
+    lines.join("\n") + "\n"
 }
 
 /// Java's own lines are left out; kazoo looks for the version here.
@@ -301,6 +334,26 @@ mod tests {
             clientPortListenBacklog=-1\nserverId=0\n";
         assert_eq!(conf(&settings), expected);
         assert_eq!(dirs(&settings), "datadir_size: 5\nlogdir_size: 6\n");
+    }
+
+    #[test]
+    fn sessions_and_their_ephemerals_up_to_a_bound() {
+        let session = |id, ephemerals: &[&str]| KnownSession {
+            id: SessionId(id),
+            timeout_ms: 4000,
+            ephemerals: ephemerals.iter().map(ToString::to_string).collect(),
+        };
+        let expected = "SessionTracker dump:\nGlobal Sessions(2):\n0x1\t4000ms\n0x2\t4000ms\n\
+            ephemeral nodes dump:\nSessions with Ephemerals (1):\n0x2:\n\t/a\n\t/b/c\n";
+        assert_eq!(
+            dump(&[session(1, &[]), session(2, &["/a", "/b/c"])]),
+            expected
+        );
+
+        let many = vec!["/x"; DUMP_LINES_MAX];
+        let text = dump(&[session(1, &many), session(2, &["/a"])]);
+        assert_eq!(text.lines().count(), DUMP_LINES_MAX + 1);
+        assert!(text.ends_with("\t/x\n...\n") && text.contains("Ephemerals (2):"));
     }
 
     #[test]

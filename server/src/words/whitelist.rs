@@ -48,9 +48,9 @@ mod tests {
     #[test]
     fn rules() {
         assert_eq!(Whitelist::parse(""), Whitelist::default());
-        let some = Whitelist::parse(" ruok , mntr,,nope,dump");
+        let some = Whitelist::parse(" ruok , mntr,,nope,hash");
         assert!(some.allows(Word::Srvr) && some.allows(Word::Ruok) && some.allows(Word::Mntr));
-        assert!(!some.allows(Word::Stat) && !some.allows(Word::Dump));
+        assert!(!some.allows(Word::Stat) && !some.allows(Word::Hash));
         let all = Whitelist::parse("ruok, *");
         assert!(Word::answered().all(|word| all.allows(word)));
         assert!(!all.allows(Word::Wchp));

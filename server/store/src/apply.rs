@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 use lockkeeper_wire::multi::{MultiResponse, MultiResult};
-use lockkeeper_wire::reply::{Create2Response, CreateResponse, StatResponse};
+use lockkeeper_wire::reply::{Create2Response, CreateResponse, GetDataResponse, StatResponse};
 use lockkeeper_wire::txn::DIGEST_VERSION;
 use lockkeeper_wire::{
     Acl, ByteStr, ErrorCode, EventType, OpCode, Response, SessionId, Stat, Txn, TxnEntry,
@@ -211,8 +211,15 @@ impl Apply<'_> {
             Txn::Delete(path) | Txn::DeleteContainer(path) => {
                 self.delete(path).map(|()| Response::Empty)
             }
-            Txn::SetData(body) => self.set_data(&body.path, &body.data, body.version),
-            Txn::Reconfig(body) => self.set_data(&body.path, &body.data, body.version),
+            Txn::SetData(body) => {
+                let stat = self.set_data(&body.path, &body.data, body.version)?;
+                Ok(Response::Stat(StatResponse { stat }))
+            }
+            Txn::Reconfig(body) => {
+                let stat = self.set_data(&body.path, &body.data, body.version)?;
+                let data = body.data.clone();
+                Ok(Response::GetData(GetDataResponse { data, stat }))
+            }
             Txn::SetAcl(body) => self.set_acl(&body.path, &body.acl, body.version),
             Txn::Check(_) => Ok(Response::Empty),
             Txn::Error(code) => Err(*code),
@@ -315,7 +322,7 @@ impl Apply<'_> {
         path: &ByteStr,
         data: &Option<Bytes>,
         version: i32,
-    ) -> Result<Response, ErrorCode> {
+    ) -> Result<Stat, ErrorCode> {
         let (zxid, time_ms) = (self.zxid(), self.header.time_ms);
         let changed = self.store.tree.update(path, |znode| {
             znode.data = data.as_deref().map(Into::into);
@@ -334,7 +341,7 @@ impl Apply<'_> {
             acl,
             parent_acl: None,
         });
-        Ok(Response::Stat(StatResponse { stat }))
+        Ok(stat)
     }
 
     fn set_acl(&mut self, path: &str, acl: &[Acl], version: i32) -> Result<Response, ErrorCode> {

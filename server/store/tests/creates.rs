@@ -8,6 +8,12 @@ use lockkeeper_wire::multi::{MultiOp, MultiResult};
 use lockkeeper_wire::txn::CreateTxn;
 use lockkeeper_wire::{ErrorCode, Request, Response, Txn};
 
+fn furnished_with(extended_types: bool) -> Server {
+    let mut server = furnished();
+    server.settings.extended_types = extended_types;
+    server
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Made {
     Persistent,
@@ -40,8 +46,7 @@ fn opcode_and_flags_decide_what_a_create_makes() {
         _ => Err(ErrorCode::BAD_ARGUMENTS),
     };
     for extended_types in [true, false] {
-        let mut server = furnished();
-        server.settings.extended_types = extended_types;
+        let mut server = furnished_with(extended_types);
         let disabled = |flags| (flags == 5 || flags == 6) && !extended_types;
         for flags in -1..9 {
             let sequential = matches!(flags, 2 | 3 | 6);
@@ -121,8 +126,7 @@ fn a_time_to_live_is_in_range_and_beside_its_mode() {
     ];
     for extended_types in [true, false] {
         for (flags, ttl_ms, legal) in cases {
-            let mut server = furnished();
-            server.settings.extended_types = extended_types;
+            let mut server = furnished_with(extended_types);
             let code = match (flags, legal) {
                 (5 | 6, _) if !extended_types => ErrorCode::UNIMPLEMENTED,
                 (_, true) => ErrorCode::OK,
@@ -132,7 +136,7 @@ fn a_time_to_live_is_in_range_and_beside_its_mode() {
             let in_multi = server.multi(vec![MultiOp::CreateTtl(part.clone())]);
             let expected = MultiResult::Error(code);
             assert_eq!(in_multi == [expected], !code.is_ok(), "{part:?}");
-            let mut server = furnished_with(extended_types);
+            server = furnished_with(extended_types);
             assert_eq!(
                 server.err(&Request::CreateTtl(part.clone())),
                 code,
@@ -140,12 +144,6 @@ fn a_time_to_live_is_in_range_and_beside_its_mode() {
             );
         }
     }
-}
-
-fn furnished_with(extended_types: bool) -> Server {
-    let mut server = furnished();
-    server.settings.extended_types = extended_types;
-    server
 }
 
 #[test]

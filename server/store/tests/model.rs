@@ -84,7 +84,7 @@ fn run(steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 24, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 16, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn writes_behave_as_one_after_the_other(

@@ -2,14 +2,17 @@
 
 mod common;
 
+use bytes::Bytes;
 use common::{
-    NOW_MS, OTHER, SESSION, Server, body, create, create_with, delete, furnished, local, multi,
-    set, set_acl, ttl_body,
+    NOW_MS, OTHER, SESSION, Server, body, create, create_with, delete, entry, furnished, local,
+    multi, set, set_acl, ttl_body,
 };
 use lockkeeper_store::Write;
 use lockkeeper_wire::acl::{ALL, CREATE};
+use lockkeeper_wire::reply::GetDataResponse;
 use lockkeeper_wire::request::{CreateRequest, CreateTtlRequest, ReconfigRequest, SetAclRequest};
-use lockkeeper_wire::{Acl, ErrorCode, Request, SessionId, Txn};
+use lockkeeper_wire::txn::SetDataTxn;
+use lockkeeper_wire::{Acl, ErrorCode, Request, Response, SessionId, Txn, Zxid};
 
 const NOBODY: SessionId = SessionId(0x99);
 
@@ -253,4 +256,24 @@ fn a_transaction_carries_who_when_and_the_full_list() {
     };
     assert_eq!(body.acl, twice[..2]);
     assert_eq!(body.parent_cversion, 5);
+}
+
+/// Made by other servers' leaders only, so far; its reply is getData's.
+#[test]
+fn a_reconfig_sets_the_config_znode() {
+    let mut server = furnished();
+    let before = server.store.digest();
+    let data = Some(Bytes::from_static(b"version=5"));
+    let txn = Txn::Reconfig(SetDataTxn {
+        path: "/zookeeper/config".into(),
+        data: data.clone(),
+        version: -1,
+    });
+    let applied = server.store.apply(&entry(50, SESSION, txn));
+    let stat = server.stat("/zookeeper/config");
+    assert_eq!((stat.version, stat.mzxid), (-1, Zxid(50)));
+    let reply = Response::GetData(GetDataResponse { data, stat });
+    assert_eq!(applied.outcome, Ok(reply));
+    assert_eq!(applied.changes.len(), 1);
+    assert_eq!(server.store.digest(), before, "it is each server's own");
 }

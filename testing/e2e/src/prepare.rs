@@ -74,6 +74,8 @@ pub fn run(command: &mut Command) -> io::Result<()> {
 }
 
 /// Every file below the given files and folders, in a fixed order.
+///
+/// Names are relative to this crate, so that a copy of `target/peers` serves another checkout.
 fn stamp_of(inputs: &[PathBuf]) -> io::Result<Vec<u8>> {
     let mut stamp = Vec::new();
     let mut left: Vec<PathBuf> = inputs.iter().rev().cloned().collect();
@@ -86,7 +88,8 @@ fn stamp_of(inputs: &[PathBuf]) -> io::Result<Vec<u8>> {
             entries.sort();
             left.extend(entries.into_iter().rev());
         } else {
-            stamp.extend_from_slice(format!("== {}\n", path.display()).as_bytes());
+            let name = path.strip_prefix(sources()).unwrap_or(&path);
+            stamp.extend_from_slice(format!("== {}\n", name.display()).as_bytes());
             stamp.extend_from_slice(&fs::read(&path)?);
         }
     }

@@ -66,7 +66,8 @@ const CRATES: &[Entry] = &[
     pure(ZAB, &[WIRE]),
     shell(JOURNAL, &[WIRE]),
     pure(REPLICA, &[STORE, ZAB, WIRE]),
-    shell(SERVER, &[REPLICA, JOURNAL, WIRE]),
+    // The server publishes the store that its replica writes, so that connections read it.
+    shell(SERVER, &[REPLICA, STORE, JOURNAL, WIRE]),
     shell("lockkeeper-ffi", &[CLIENT, RECIPES]),
     shell("lockkeeper-python", &[CLIENT, RECIPES]),
     shell("lk", &[CLIENT, RECIPES, WIRE]),
@@ -81,7 +82,7 @@ const CRATES: &[Entry] = &[
 ];
 
 /// Crates of ours that the tests of any other crate may use.
-pub(super) const FOR_TESTS: &[&str] = &[CHECK, E2E];
+pub(super) const FOR_TESTS: &[&str] = &[CHECK, E2E, SERVER];
 
 /// Crates whose code may contain unsafe blocks or expand to them.
 pub(super) const UNSAFE: &[&str] = &["lockkeeper-ffi", "lockkeeper-python"];

@@ -277,9 +277,9 @@ fn warnings_name_the_line_and_the_consequence() {
             "zoo.cfg:4: 4lw.commands.whitelist=*: anyone who can connect may list clients, settings and directories; name the words that are needed",
         ),
         (
-            "4lw.commands.whitelist=mntr,dump,nope",
+            "4lw.commands.whitelist=mntr,hash,nope",
             Missing,
-            "zoo.cfg:4: 4lw.commands.whitelist=mntr,dump,nope: this server has no answer to dump, nope",
+            "zoo.cfg:4: 4lw.commands.whitelist=mntr,hash,nope: this server has no answer to hash, nope",
         ),
         (
             "requireClientAuthScheme=sasl",

@@ -8,15 +8,9 @@ use lockkeeper_e2e::{Ensemble, Mode, Peer, Server, four_letter, wait};
 
 const SHORT: Duration = Duration::from_millis(500);
 
-fn every_peer() -> Vec<Peer> {
-    let mut peers = vec![Peer::Apache38];
-    peers.extend(Peer::under_test());
-    peers
-}
-
 #[test]
 fn a_standalone_server_comes_back_on_its_data() {
-    for peer in every_peer() {
+    for peer in Peer::every() {
         let mut server = Server::standalone(peer).expect("it starts");
         assert_eq!(
             server.mode().expect("it serves"),
@@ -71,7 +65,7 @@ fn a_paused_server_is_silent_and_goes_on() {
 
 #[test]
 fn an_ensemble_elects_again_when_its_leader_dies() {
-    for peer in every_peer() {
+    for peer in Peer::with_ensembles(Peer::every()) {
         let mut ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
         let first = ensemble.await_leader().expect("someone leads");
         let followers = ensemble
