@@ -7,10 +7,14 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::run::{self, Result, cargo, root};
+use crate::python;
+use crate::run::{self, Result, cargo, root, target_folder};
 
 /// Where the tests look for our server's binary.
 pub(crate) const SERVER_VARIABLE: &str = "LOCKKEEPER_SERVER";
+
+/// Where they look for an interpreter that has our Python package.
+const PYTHON_VARIABLE: &str = "LOCKKEEPER_PYTHON";
 
 /// Prepares the peers and runs the tests; `filters` go to the test program, so they may be parts of
 /// names or options such as `--skip ensemble`.
@@ -45,6 +49,9 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
     {
         tests.env(SERVER_VARIABLE, server);
     }
+    if std::env::var_os(PYTHON_VARIABLE).is_none() {
+        tests.env(PYTHON_VARIABLE, python::interpreter()?);
+    }
     run::run(&mut tests)
 }
 
@@ -61,10 +68,6 @@ pub(crate) fn build_server() -> Result<Option<PathBuf>> {
         "lockkeeper-server",
     ]))?;
     Ok(Some(target_folder().join("debug/lockkeeper-server")))
-}
-
-pub(crate) fn target_folder() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 fn require_tools() -> Result<()> {

@@ -6,6 +6,7 @@ mod deny;
 mod crash_loop;
 mod header;
 mod interop;
+mod python;
 mod run;
 mod source;
 mod suites;
@@ -23,6 +24,7 @@ usage: cargo xtask COMMAND
   header     make ffi/include/lockkeeper.h; with --verify only compare it
   test-c     run the tests of the C library against our server, or against another one:
              apache-3.9, apache-3.8
+  test-python  run those of the Python package only
   interop    run the tests that need Java and Python software, which is fetched first;
              further words go to the test program, such as a part of a name
   crash-loop [--restarts N] [--seed N]
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["header", "--verify"] => header::verify(),
         ["test-c"] => test_c::run("ours"),
         ["test-c", peer] => test_c::run(peer),
+        ["test-python"] => suites::run_python(),
         ["interop", ref filters @ ..] => interop::run(filters),
         ["crash-loop", ref flags @ ..] => crash_loop::run(flags),
         _ => Err(USAGE.into()),

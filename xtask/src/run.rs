@@ -16,6 +16,11 @@ pub(crate) fn root() -> PathBuf {
         .to_owned()
 }
 
+/// Where everything that is built goes.
+pub(crate) fn target_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
 /// Cargo at the root of the repository, the same one that runs this program.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

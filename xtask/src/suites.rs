@@ -3,13 +3,14 @@
 //! A language is one function from nothing to a [`Tally`]; a language that has no tests yet is not
 //! in [`SUITES`]. Every suite runs even if one before it fails, so that the counts are whole.
 
+use crate::python;
 use crate::run::{Result, cargo, watch};
 use crate::test_c;
 
 /// Name of the language and how to run its tests.
 type Suite = (&'static str, fn() -> Result<Tally>);
 
-const SUITES: &[Suite] = &[("Rust", rust), ("C", test_c::suite)];
+const SUITES: &[Suite] = &[("Rust", rust), ("C", test_c::suite), ("Python", python)];
 
 /// How the tests of one language went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,9 +24,18 @@ pub(crate) struct Tally {
 
 /// Runs every suite.
 pub(crate) fn run() -> Result<()> {
+    run_all(SUITES)
+}
+
+/// Runs Python's only.
+pub(crate) fn run_python() -> Result<()> {
+    run_all(&[("Python", python)])
+}
+
+fn run_all(suites: &[Suite]) -> Result<()> {
     let mut total = Tally::default();
     let mut lines = Vec::new();
-    for (language, suite) in SUITES {
+    for (language, suite) in suites {
         let tally = suite()?;
         lines.push(format!("{language}: {}", describe(tally)));
         total.passed += tally.passed;
@@ -69,6 +79,15 @@ fn rust() -> Result<Tally> {
     })?;
     tally.broken = !succeeded;
     Ok(tally)
+}
+
+fn python() -> Result<Tally> {
+    let outcome = python::test()?;
+    Ok(Tally {
+        passed: outcome.passed,
+        failed: outcome.failed,
+        broken: !outcome.succeeded,
+    })
 }
 
 /// Counts of a line such as `test result: ok. 18 passed; 0 failed; 0 ignored; ...`.

@@ -10,8 +10,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::interop::{self, SERVER_VARIABLE, target_folder};
-use crate::run::{self, Result, cargo, root, watch};
+use crate::interop::{self, SERVER_VARIABLE};
+use crate::run::{Result, cargo, root, self, target_folder, watch};
 use crate::suites::Tally;
 
 const PROGRAMS: [&str; 4] = ["client", "lock", "fork", "pause"];

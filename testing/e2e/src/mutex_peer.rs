@@ -50,6 +50,12 @@ impl MutexPeer {
         Self::ready(command, name)
     }
 
+    /// The lock of our own Python package.
+    pub fn lockkeeper_python(connect: &str, lock_path: &str, name: &str) -> io::Result<Self> {
+        let command = python::our_peer("lockkeeper_mutex.py")?;
+        Self::from_command(command, connect, lock_path, name)
+    }
+
     /// Any program of the line protocol; gets connect string, lock path and name as arguments.
     pub fn from_command(
         mut command: Command,

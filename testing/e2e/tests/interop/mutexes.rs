@@ -20,10 +20,11 @@ const KAZOO_STOCK: Connect = MutexPeer::kazoo_stock;
 
 /// Every library that keeps to Curator's layout. A new one gets a line here and is in all tests
 /// below that go through them.
-const LIBRARIES: [(&str, Connect); 3] = [
+const LIBRARIES: [(&str, Connect); 4] = [
     ("curator", CURATOR),
     ("kazoo", KAZOO),
     ("lockkeeper", lockkeeper),
+    ("lockkeeper-python", MutexPeer::lockkeeper_python),
 ];
 
 /// Our own mutex, from Rust.

@@ -1,0 +1,115 @@
+"""A client of ZooKeeper ensembles, with fenced locks.
+
+    import lockkeeper
+
+    with lockkeeper.connect("zk1:2181,zk2:2181") as client:
+        with client.lock("/jobs/nightly", timeout=10) as guard:
+            run_job(fence=guard.fence)
+
+Calls block, release the interpreter while they do, and end with ``KeyboardInterrupt`` on Ctrl-C.
+The same client for asyncio is :mod:`lockkeeper.aio`; what can go wrong is :mod:`lockkeeper.errors`.
+
+A client belongs to the process that made it. After a fork (``multiprocessing``, gunicorn with
+preload, Celery) the child creates its own; the parent's client, used there, raises
+:class:`ForkedError` and does no harm.
+"""
+
+from . import _process as _process
+from ._client import Client, connect
+from ._lock import Guard, Lock
+from ._lockkeeper import Holder, Stat
+from ._values import (
+    ADMIN,
+    ALL,
+    CREATE,
+    CREATOR_ALL,
+    DELETE,
+    OPEN,
+    READ,
+    READ_ONLY,
+    WRITE,
+    Acl,
+    CreateMode,
+    GuardState,
+    SessionState,
+)
+from .errors import (
+    AuthFailed,
+    BadArguments,
+    BadVersion,
+    ClosedError,
+    ConnectionLoss,
+    ContenderGone,
+    ForkedError,
+    InvalidACL,
+    InvalidArgument,
+    LayoutConflict,
+    LockError,
+    LockkeeperError,
+    LockLost,
+    LockTimeout,
+    NoAuth,
+    NoChildrenForEphemerals,
+    NodeExists,
+    NoNode,
+    NotEmpty,
+    NotReadOnly,
+    OperationError,
+    OperationTimeout,
+    ProtocolError,
+    QueueFull,
+    QuotaExceeded,
+    SessionExpired,
+    Unimplemented,
+    Unreachable,
+)
+
+__all__ = [
+    "ADMIN",
+    "ALL",
+    "CREATE",
+    "CREATOR_ALL",
+    "DELETE",
+    "OPEN",
+    "READ",
+    "READ_ONLY",
+    "WRITE",
+    "Acl",
+    "AuthFailed",
+    "BadArguments",
+    "BadVersion",
+    "Client",
+    "ClosedError",
+    "ConnectionLoss",
+    "ContenderGone",
+    "CreateMode",
+    "ForkedError",
+    "Guard",
+    "GuardState",
+    "Holder",
+    "InvalidACL",
+    "InvalidArgument",
+    "LayoutConflict",
+    "Lock",
+    "LockError",
+    "LockLost",
+    "LockTimeout",
+    "LockkeeperError",
+    "NoAuth",
+    "NoChildrenForEphemerals",
+    "NoNode",
+    "NodeExists",
+    "NotEmpty",
+    "NotReadOnly",
+    "OperationError",
+    "OperationTimeout",
+    "ProtocolError",
+    "QueueFull",
+    "QuotaExceeded",
+    "SessionExpired",
+    "SessionState",
+    "Stat",
+    "Unimplemented",
+    "Unreachable",
+    "connect",
+]

@@ -1,0 +1,169 @@
+"""The native half; see the Python classes around it for what the methods mean."""
+
+import asyncio
+from datetime import datetime
+from typing import Generic, List, Optional, Sequence, Tuple, TypeVar, final
+
+T = TypeVar("T")
+
+@final
+class Stat:
+    """A znode's metadata at one moment."""
+
+    @property
+    def czxid(self) -> int:
+        """Transaction that created the znode."""
+    @property
+    def mzxid(self) -> int:
+        """Transaction that last set its data."""
+    @property
+    def ctime(self) -> int:
+        """Leader's clock at creation, ms since 1970."""
+    @property
+    def mtime(self) -> int:
+        """Leader's clock when the data was last set, ms since 1970."""
+    @property
+    def version(self) -> int:
+        """Times the data was set."""
+    @property
+    def cversion(self) -> int:
+        """Children created and deleted, each counted once."""
+    @property
+    def aversion(self) -> int:
+        """Times the ACL was set."""
+    @property
+    def ephemeral_owner(self) -> int:
+        """The session an ephemeral belongs to; 0 for every other kind."""
+    @property
+    def data_length(self) -> int:
+        """Bytes of data."""
+    @property
+    def num_children(self) -> int:
+        """Children now."""
+    @property
+    def pzxid(self) -> int:
+        """Transaction that last created or deleted a child, or the znode itself."""
+    @property
+    def created(self) -> datetime:
+        """When the znode was created, in UTC."""
+    @property
+    def modified(self) -> datetime:
+        """When its data was last set, in UTC."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+
+@final
+class Holder:
+    """Who holds a lock, as others see it."""
+
+    @property
+    def path(self) -> str:
+        """Path of its znode."""
+    @property
+    def fence(self) -> int:
+        """Its fence."""
+    @property
+    def session_id(self) -> int:
+        """The session that holds."""
+    @property
+    def queued_ms(self) -> int:
+        """When it queued, ms since 1970 on the leader's clock."""
+    @property
+    def host(self) -> Optional[str]:
+        """Its machine; ``None`` if another library wrote the data."""
+    @property
+    def pid(self) -> Optional[int]:
+        """Its process; ``None`` if another library wrote the data."""
+    @property
+    def label(self) -> Optional[str]:
+        """What it calls itself; ``None`` if another library wrote the data."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+
+@final
+class Pending(Generic[T]):
+    def wait(self) -> T: ...
+
+@final
+class Queue:
+    def __new__(cls) -> Queue: ...
+    def fileno(self) -> int: ...
+    def start(self, pending: Pending[T], future: asyncio.Future[T]) -> int: ...
+    def cancel(self, ticket: int) -> None: ...
+    def drain(self) -> None: ...
+    def clear(self) -> None: ...
+
+@final
+class Session:
+    @staticmethod
+    def open(
+        hosts: str,
+        timeout: float,
+        connect_timeout: Optional[float],
+        call_timeout: Optional[float],
+        read_only: bool,
+        auth: Sequence[Tuple[str, bytes]],
+        default_acl: Optional[Sequence[Tuple[int, str, str]]],
+        resume: Optional[Tuple[int, bytes]],
+    ) -> Pending[Session]: ...
+    def create(
+        self,
+        path: str,
+        bytes: bytes,
+        mode: int,
+        acl: Optional[Sequence[Tuple[int, str, str]]],
+        ttl: Optional[float],
+        makepath: bool,
+    ) -> Pending[str]: ...
+    def delete(self, path: str, version: Optional[int]) -> Pending[None]: ...
+    def exists(self, path: str) -> Pending[Optional[Stat]]: ...
+    def get(self, path: str) -> Pending[Tuple[bytes, Stat]]: ...
+    def set(self, path: str, bytes: bytes, version: Optional[int]) -> Pending[Stat]: ...
+    def children(self, path: str) -> Pending[List[str]]: ...
+    def sync(self, path: str) -> Pending[None]: ...
+    def add_auth(self, scheme: str, credential: bytes) -> Pending[None]: ...
+    def close(self) -> Pending[None]: ...
+    def lock(
+        self,
+        path: str,
+        names: str,
+        label: str,
+        entries: Optional[Sequence[Tuple[int, str, str]]],
+        requeue: bool,
+        refuse_blind_names: bool,
+    ) -> Contest: ...
+    @property
+    def session_id(self) -> int: ...
+    @property
+    def credentials(self) -> Tuple[int, bytes]: ...
+    @property
+    def timeout(self) -> float: ...
+    @property
+    def state(self) -> str: ...
+
+@final
+class Contest:
+    def acquire(self, timeout: Optional[float]) -> Pending[Hold]: ...
+    def try_acquire(self) -> Pending[Optional[Hold]]: ...
+    def holders(self) -> Pending[List[Holder]]: ...
+    def queue_position(self) -> Pending[int]: ...
+
+@final
+class Hold:
+    @property
+    def fence(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def reason(self) -> Optional[str]: ...
+    @property
+    def revoked(self) -> bool: ...
+    def remaining(self) -> float: ...
+    def release(self) -> Pending[None]: ...
+    def confirm(self) -> Pending[None]: ...
+    def lost(self) -> Pending[Optional[str]]: ...
+
+def after_fork_in_child() -> None: ...
+def stop() -> None: ...

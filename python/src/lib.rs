@@ -1,0 +1,45 @@
+//! The native half of the Python package `lockkeeper`: one surface of operations, two ways to wait.
+//!
+//! Every operation returns a [`pending::Pending`]: it has taken its place in the session's order,
+//! and is either waited for, which detaches from the interpreter and answers Ctrl-C, or handed to a
+//! [`queue::Queue`], which completes futures of one asyncio loop in batches. Classes that people
+//! use, their defaults, the context managers and the exception tree are Python, in `lockkeeper/`.
+//!
+//! No thread of this module ever runs Python code or touches a Python object, so none can be caught
+//! by the end of the interpreter; no call panics on what a caller hands in.
+//!
+//! ```text
+//! process ← failure ← value ← pending ← queue
+//!                      stat ← value
+//!                             pending ← session, lock
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod bell;
+mod convert;
+mod failure;
+mod lock;
+mod pending;
+mod process;
+mod queue;
+mod session;
+mod stat;
+mod value;
+
+/// The module `lockkeeper._lockkeeper`.
+#[pyo3::pymodule]
+mod _lockkeeper {
+    #[pymodule_export]
+    use crate::lock::{Contest, Hold};
+    #[pymodule_export]
+    use crate::pending::Pending;
+    #[pymodule_export]
+    use crate::process::{after_fork_in_child, stop};
+    #[pymodule_export]
+    use crate::queue::Queue;
+    #[pymodule_export]
+    use crate::session::Session;
+    #[pymodule_export]
+    use crate::stat::{Holder, Stat};
+}

@@ -1,0 +1,112 @@
+"""Blocking calls: other threads run, Ctrl-C is answered, the interpreter ends in peace."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from lockkeeper import Client
+
+from support import finish, python, wait_for_empty, wait_until
+
+
+def test_other_threads_run_while_a_call_blocks(client: Client, other: Client, path: str) -> None:
+    counted = 0
+    stop = threading.Event()
+
+    def count() -> None:
+        nonlocal counted
+        while not stop.is_set():
+            counted += 1
+            time.sleep(0.001)
+
+    with client.lock(path):
+        thread = threading.Thread(target=count)
+        thread.start()
+        with pytest.raises(TimeoutError):
+            other.lock(path).acquire(timeout=0.5)
+        stop.set()
+        thread.join()
+    assert counted > 50
+
+
+ACQUIRES = """
+import sys, time, lockkeeper
+hosts, path = sys.argv[1:]
+with lockkeeper.connect(hosts) as client:
+    print("connected", flush=True)
+    try:
+        client.lock(path).acquire()
+    except KeyboardInterrupt:
+        print("interrupted", time.monotonic(), flush=True)
+        sys.stdin.readline()
+"""
+
+
+def test_ctrl_c_ends_an_acquire_and_takes_its_znode_away(
+    client: Client, hosts: str, path: str
+) -> None:
+    with client.lock(path):
+        process = python(ACQUIRES, hosts, path)
+        assert process.stdout and process.stdout.readline() == "connected\n"
+        wait_until(lambda: len(client.children(path)) == 2, "queued")
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        word, at = process.stdout.readline().split()
+        assert word == "interrupted"
+        # CLOCK_MONOTONIC is one clock for all processes; a busy machine gets some grace.
+        assert float(at) - began < 0.1 + 0.4
+        # The session lives on, so it is the client that removes the znode.
+        wait_until(lambda: len(client.children(path)) == 1, "only the holder is left")
+        assert process.poll() is None
+        finish(process)
+    wait_for_empty(client, path)
+
+
+CONNECTS = """
+import socket, lockkeeper
+with socket.create_server(("127.0.0.1", 0)) as silent:
+    print("connecting", flush=True)
+    try:
+        lockkeeper.connect("127.0.0.1:%d" % silent.getsockname()[1], connect_timeout=None)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+def test_ctrl_c_ends_a_connect() -> None:
+    process = python(CONNECTS)
+    assert process.stdout and process.stdout.readline() == "connecting\n"
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert finish(process) == ["interrupted"]
+
+
+ENDS = """
+import sys, threading, time, lockkeeper
+hosts, path = sys.argv[1:]
+client = lockkeeper.connect(hosts)
+guard = client.lock(path).acquire()
+guard.on_lost(print)
+def wait():
+    try:
+        client.lock(path).acquire()
+    except lockkeeper.ClosedError:
+        print("ended", flush=True)
+threading.Thread(target=wait, daemon=True).start()
+while client.lock(path).queue_position() < 2:
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 9), reason="needs the order of Python 3.9 at exit")
+def test_the_interpreter_ends_while_threads_block(hosts: str, path: str) -> None:
+    process = python(ENDS, hosts, path)
+    output, complaints = process.communicate(timeout=20)
+    assert process.returncode == 0, complaints
+    assert output == "ended\n"
+    assert "Fatal" not in complaints and "panicked" not in complaints
