@@ -2,8 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-mod deny;
 mod crash_loop;
+mod deny;
 mod header;
 mod interop;
 mod python;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::interop::{self, SERVER_VARIABLE};
-use crate::run::{Result, cargo, root, self, target_folder, watch};
+use crate::run::{self, Result, cargo, root, target_folder, watch};
 use crate::suites::Tally;
 
 const PROGRAMS: [&str; 4] = ["client", "lock", "fork", "pause"];
