@@ -116,10 +116,8 @@ fn live_and_die(victim: &mut Victim, writers: &mut [Writer], target: u64) -> io:
             }
         }
         victim.kill()?;
-        let ends = threads.into_iter().map(|thread| thread.join());
-        let ended: io::Result<()> = ends
-            .map(|end| end.expect("a writer does not panic"))
-            .collect();
+        let mut ends = threads.into_iter().map(|thread| thread.join());
+        let ended = ends.try_for_each(|end| end.expect("a writer does not panic"));
         alive.and(ended)
     })
 }
