@@ -537,7 +537,7 @@ fn too_many_watches() {
 #[test]
 fn the_handshake_limit_is_for_handshakes() {
     let server = embed().configure(|config| config.limits.handshake_timeout_ms = 50);
-    let mut scene = Scene::on(server.start().expect("a server"));
+    let scene = Scene::on(server.start().expect("a server"));
     let mut silent = scene.raw();
     let begun = std::time::Instant::now();
     silent.expect_closed();

@@ -56,8 +56,15 @@ impl fmt::Display for Report {
 
 /// Kills the server so many times; the error names the first write that was lost.
 pub fn run(binary: &Path, restarts: usize, seed: u64) -> io::Result<Report> {
-    let mut random = Random(seed);
     let mut victim = Victim::new(binary)?;
+    let report = live_often(&mut victim, restarts, Random(seed));
+    report.map_err(|error| match &victim.process {
+        Some(process) => process.blame(&error.to_string()),
+        None => error,
+    })
+}
+
+fn live_often(victim: &mut Victim, restarts: usize, mut random: Random) -> io::Result<Report> {
     let mut writers: Vec<Writer> = (0..WRITERS).map(Writer::new).collect();
     for restart in 0..restarts {
         if restart > 0 && random.below(STILLBORN) == 0 {
@@ -73,7 +80,7 @@ pub fn run(binary: &Path, restarts: usize, seed: u64) -> io::Result<Report> {
             writer.check(victim.address, latest.as_slice())?;
         }
         let target = 1 + random.below(ACKNOWLEDGED_MAX);
-        live_and_die(&mut victim, &mut writers, target)?;
+        live_and_die(victim, &mut writers, target)?;
     }
     victim.start()?;
     victim.await_serving()?;
@@ -103,15 +110,15 @@ fn live_and_die(victim: &mut Victim, writers: &mut [Writer], target: u64) -> io:
         let mut alive = Ok(());
         for _ in 0..target {
             if let Err(error) = acknowledged.recv_timeout(wait::PATIENCE) {
-                alive = Err(victim.blame(&format!("no write is acknowledged: {error}")));
+                let text = format!("no write is acknowledged: {error}");
+                alive = Err(io::Error::other(text));
                 break;
             }
         }
         victim.kill()?;
-        for thread in threads {
-            thread.join().expect("a writer does not panic")?;
-        }
-        alive
+        let mut ends = threads.into_iter().map(|thread| thread.join());
+        let ended = ends.try_for_each(|end| end.expect("a writer does not panic"));
+        alive.and(ended)
     })
 }
 
@@ -288,10 +295,6 @@ impl Victim {
 
     fn kill(&mut self) -> io::Result<()> {
         self.running().kill()
-    }
-
-    fn blame(&mut self, what: &str) -> io::Error {
-        self.running().blame(what)
     }
 
     /// Snapshots beside those that a start writes.

@@ -130,6 +130,10 @@ impl Raw {
                 Ok(0) => return Ok(None),
                 Ok(len) => self.deframer.buffer_mut().extend_from_slice(&piece[..len]),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let text = format!("no frame within {:?}", wait::PATIENCE);
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+                }
                 Err(error) => return Err(error),
             }
         }
