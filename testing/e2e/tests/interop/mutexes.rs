@@ -1,5 +1,7 @@
 //! Locks of different libraries on one path: who waits for whom, and that nobody overtakes.
 
+use std::io;
+use std::process::Command;
 use std::time::Duration;
 
 use lockkeeper_e2e::contend::{Contest, contend};
@@ -10,15 +12,32 @@ const SHORT: Duration = Duration::from_millis(700);
 const LONG: Duration = Duration::from_secs(30);
 const PATH: &str = "/lock";
 
-type Connect = fn(&str, &str, &str) -> std::io::Result<MutexPeer>;
+type Connect = fn(&str, &str, &str) -> io::Result<MutexPeer>;
 
 const CURATOR: Connect = MutexPeer::curator;
 const KAZOO: Connect = MutexPeer::kazoo;
 const KAZOO_STOCK: Connect = MutexPeer::kazoo_stock;
 
+/// The C lock; `cargo xtask interop` builds the program and names it.
+const C: Connect = |connect, path, name| {
+    let program = std::env::var_os("LOCKKEEPER_C_MUTEX")
+        .ok_or_else(|| io::Error::other("LOCKKEEPER_C_MUTEX names no program"))?;
+    MutexPeer::from_command(Command::new(program), connect, path, name)
+};
+
+const RUST: Connect = |connect, path, name| {
+    let program = env!("CARGO_BIN_EXE_rust-mutex");
+    MutexPeer::from_command(Command::new(program), connect, path, name)
+};
+
 /// Every library that keeps to Curator's layout. A new one gets a line here and is in all tests
 /// below that go through them.
-const LIBRARIES: [(&str, Connect); 2] = [("curator", CURATOR), ("kazoo", KAZOO)];
+const LIBRARIES: [(&str, Connect); 4] = [
+    ("curator", CURATOR),
+    ("kazoo", KAZOO),
+    ("c", C),
+    ("rust", RUST),
+];
 
 /// Holds with one library and knocks with the other; returns whether the newcomer was kept out.
 fn waits(server: &Server, holder: Connect, newcomer: Connect) -> bool {
