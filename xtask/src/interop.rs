@@ -1,6 +1,6 @@
 //! `interop`: the tests of `testing/e2e` that need Java and Python software.
 //!
-//! Needs `java`, `mvn` and `python3` with `venv`; everything else is fetched into `target/peers`
+//! Needs `java`, `mvn`, `cc` and `python3` with `venv`; everything else is fetched into `target/peers`
 //! by the tests' own harness. If the workspace has a server, it is built and tested too, unless
 //! `LOCKKEEPER_SERVER` names another binary, or is empty to leave ours out.
 
@@ -9,12 +9,16 @@ use std::process::{Command, Stdio};
 
 use crate::python;
 use crate::run::{self, Result, cargo, root, target_folder};
+use crate::test_c;
 
 /// Where the tests look for our server's binary.
 pub(crate) const SERVER_VARIABLE: &str = "LOCKKEEPER_SERVER";
 
 /// Where they look for an interpreter that has our Python package.
 const PYTHON_VARIABLE: &str = "LOCKKEEPER_PYTHON";
+
+/// Where the tests look for the contender in C.
+const C_MUTEX_VARIABLE: &str = "LOCKKEEPER_C_MUTEX";
 
 /// Prepares the peers and runs the tests; `filters` go to the test program, so they may be parts of
 /// names or options such as `--skip ensemble`.
@@ -44,6 +48,7 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
         "--test-threads=2",
     ]);
     tests.args(filters);
+    tests.env(C_MUTEX_VARIABLE, test_c::build_mutex_peer()?);
     if std::env::var_os(SERVER_VARIABLE).is_none()
         && let Some(server) = build_server()?
     {
@@ -72,6 +77,7 @@ pub(crate) fn build_server() -> Result<Option<PathBuf>> {
 
 fn require_tools() -> Result<()> {
     for (program, argument) in [
+        ("cc", "--version"),
         ("java", "-version"),
         ("mvn", "--version"),
         ("python3", "--version"),

@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::header;
 use crate::interop::{self, SERVER_VARIABLE};
 use crate::run::{self, Result, cargo, root, target_folder, watch};
 use crate::suites::Tally;
@@ -63,6 +64,12 @@ pub(crate) fn suite() -> Result<Tally> {
 fn test(peer: &str) -> Result<Tally> {
     let libraries = build()?;
     let mut tally = Tally::default();
+    report(&mut tally, "header is up to date", header::verify().is_ok());
+    report(
+        &mut tally,
+        "every function is tested",
+        untested()?.is_empty(),
+    );
     for (compiler, language, standard) in DIALECTS {
         if is_installed(compiler) {
             let name = format!("header as {} by {compiler}", standard.replace("-std=", ""));
@@ -145,6 +152,33 @@ fn build() -> Result<PathBuf> {
         fs::copy(built.join(from), folder.join(to))?;
     }
     Ok(folder)
+}
+
+/// Functions of the header that no test calls.
+fn untested() -> Result<Vec<String>> {
+    let mut tests = String::new();
+    for program in PROGRAMS {
+        tests += &fs::read_to_string(root().join(format!("ffi/tests/{program}.c")))?;
+    }
+    let header = fs::read_to_string(root().join("ffi/include/lockkeeper.h"))?;
+    let mut untested = functions(&header);
+    untested.retain(|name| !tests.contains(&format!("{name}(")));
+    for name in &untested {
+        println!("{name} is not tested");
+    }
+    Ok(untested)
+}
+
+/// Names that a header declares, one on a line of its own beginning or behind its type.
+fn functions(header: &str) -> Vec<String> {
+    let code = header
+        .lines()
+        .filter(|line| !line.starts_with([' ', '/', '#']));
+    code.filter_map(|line| line.split_once('('))
+        .filter_map(|(before, _)| before.rsplit([' ', '*']).next())
+        .filter(|name| name.starts_with("lk_"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn compile(libraries: &Path, link: Link, name: &str, source: &Path) -> Result<PathBuf> {
@@ -331,6 +365,13 @@ impl Drop for Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_are_found_in_a_header() {
+        let header = "/**\n * See lk_a(x).\n */\nlk_status_t lk_b(int x,\n                 int y);\n\
+                      const struct lk_c_t *lk_d(void);\ntypedef void (*lk_e_fn)(void *user);\n";
+        assert_eq!(functions(header), ["lk_b", "lk_d"]);
+    }
 
     #[test]
     fn lines_of_tests_are_counted() {

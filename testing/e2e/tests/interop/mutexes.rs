@@ -18,12 +18,20 @@ const CURATOR: Connect = MutexPeer::curator;
 const KAZOO: Connect = MutexPeer::kazoo;
 const KAZOO_STOCK: Connect = MutexPeer::kazoo_stock;
 
+/// The C lock; `cargo xtask interop` builds the program and names it.
+const C: Connect = |connect, path, name| {
+    let program = std::env::var_os("LOCKKEEPER_C_MUTEX")
+        .ok_or_else(|| io::Error::other("LOCKKEEPER_C_MUTEX names no program"))?;
+    MutexPeer::from_command(Command::new(program), connect, path, name)
+};
+
 /// Every library that keeps to Curator's layout. A new one gets a line here and is in all tests
 /// below that go through them.
-const LIBRARIES: [(&str, Connect); 4] = [
+const LIBRARIES: [(&str, Connect); 5] = [
     ("curator", CURATOR),
     ("kazoo", KAZOO),
     ("lockkeeper", lockkeeper),
+    ("lockkeeper-c", C),
     ("lockkeeper-python", MutexPeer::lockkeeper_python),
 ];
 
