@@ -21,7 +21,7 @@ use lockkeeper_replica::{Answering, answer, is_read, needs_watches};
 use lockkeeper_store::{Store, authenticate};
 use lockkeeper_wire::request::AuthPacket;
 use lockkeeper_wire::{
-    ConnectRequest, ErrorCode, OpCode, Reader, Record, ReplyHeader, Request, RequestHeader,
+    ConnectRequest, ErrorCode, Id, OpCode, Reader, Record, ReplyHeader, Request, RequestHeader,
     Response, Xid, Zxid, reply,
 };
 use tokio::net::TcpStream;
@@ -33,6 +33,13 @@ use crate::socket::Socket;
 use crate::status;
 use crate::sync::{lock, read};
 use crate::words::{self, Word};
+
+/// Bytes of the identities of one connection as an access list holds them. A list names all of
+/// them in a few bytes, and a multi has thousands of lists.
+const IDENTITIES_LEN_MAX: usize = 2 << 10;
+
+/// Bytes of an access list's entry beside the two texts.
+const IDENTITY_OVERHEAD: usize = 12;
 
 /// How long the peer of a connection that ends may take to read the last bytes.
 const PARTING: Duration = Duration::from_secs(2);
@@ -369,7 +376,15 @@ impl Connection {
                 credential,
                 super_digest,
             );
-            added.map(|added| *identities = added)
+            added.and_then(|added| {
+                let len = |id: &Id| id.scheme().len() + id.id.len() + IDENTITY_OVERHEAD;
+                let len: usize = added.iter().map(len).sum();
+                if len > IDENTITIES_LEN_MAX {
+                    return Err(ErrorCode::AUTH_FAILED);
+                }
+                *identities = added;
+                Ok(())
+            })
         };
         match added {
             Ok(()) => self.header(shared, tree, xid, Some(Zxid::ZERO), ErrorCode::OK, false),

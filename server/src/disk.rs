@@ -51,11 +51,25 @@ pub(crate) struct DiskThread<D: Disk> {
     pub(crate) snapshots_kept: Option<usize>,
 }
 
+/// A panic of the disk's thread is a failure of the disk to those who wait for it.
+struct Alarm(Arc<Shared>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.inbox.push(Input::DiskFailed(JournalError::Poisoned));
+        }
+    }
+}
+
 impl<D: Disk> DiskThread<D> {
     pub(crate) fn spawn(self) -> std::io::Result<JoinHandle<()>> {
         std::thread::Builder::new()
             .name("lk-disk".into())
-            .spawn(move || self.run())
+            .spawn(move || {
+                let _alarm = Alarm(self.shared.clone());
+                self.run();
+            })
     }
 
     fn run(mut self) {
@@ -142,7 +156,12 @@ impl<D: Disk> DiskThread<D> {
                 busy.store(false, Ordering::Release);
             });
         match spawned {
-            Ok(thread) => snapshot.thread = Some(thread),
+            Ok(thread) => {
+                // The one before is not busy any more, so this waits for its last steps at most.
+                if let Some(before) = snapshot.thread.replace(thread) {
+                    let _ = before.join();
+                }
+            }
             Err(error) => {
                 snapshot.busy.store(false, Ordering::Release);
                 tracing::error!(%error, "no thread for a snapshot");

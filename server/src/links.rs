@@ -205,12 +205,6 @@ impl Outlet {
             link.waker.wake();
         }
     }
-
-    pub(crate) fn close_all(&mut self) {
-        for link in self.links.values() {
-            link.close();
-        }
-    }
 }
 
 impl Clients for Outlet {
@@ -232,6 +226,7 @@ impl Clients for Outlet {
             }
             result
         };
+        link.sent.fetch_add(1, Ordering::Relaxed);
         self.mark(connection);
         Some(result)
     }

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use crate::connection::Connection;
@@ -33,7 +33,7 @@ pub(crate) fn spawn(
     threads: usize,
     shared: &Arc<Shared>,
     status: &Arc<status::Source>,
-    stop: &Arc<tokio::sync::Notify>,
+    stop: &watch::Receiver<bool>,
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let mut senders = Vec::new();
     let mut receivers = Vec::new();
@@ -49,7 +49,7 @@ pub(crate) fn spawn(
             .enable_io()
             .enable_time()
             .build()?;
-        let (shared, status, stop) = (shared.clone(), status.clone(), stop.clone());
+        let (shared, status, mut stop) = (shared.clone(), status.clone(), stop.clone());
         let accepting = listeners.take();
         let last_words = shared.clone();
         let run = move || {
@@ -76,7 +76,9 @@ pub(crate) fn spawn(
                     local.spawn_local(accept(listener, senders.clone(), shared.clone()));
                 }
             }
-            runtime.block_on(local.run_until(stop.notified()));
+            // A server that has gone without a word stops its threads as well.
+            let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+            runtime.block_on(local.run_until(stopped));
             runtime.block_on(local.run_until(farewell(&last_words)));
         };
         let name = format!("lk-io-{index}");

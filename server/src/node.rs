@@ -128,6 +128,24 @@ pub(crate) struct NodeThread {
     pub(crate) orders: Arc<Inbox<Order>>,
 }
 
+/// Lets everybody know that the replica has ended, in a panic too: whoever waits for its thread
+/// waits for the others next.
+struct Ending {
+    shared: Arc<Shared>,
+    orders: Arc<Inbox<Order>>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.orders.push(Order::Stop);
+        // Not those that the replica has heard of: all that there are.
+        for link in self.shared.registry.all() {
+            link.close();
+        }
+    }
+}
+
 impl NodeThread {
     pub(crate) fn spawn(self) -> std::io::Result<JoinHandle<Result<(), JournalError>>> {
         std::thread::Builder::new()
@@ -135,11 +153,8 @@ impl NodeThread {
             .spawn(move || {
                 let (shared, orders) = (self.shared.clone(), self.orders.clone());
                 let mut outlet = Outlet::new(shared.outstanding.clone());
-                let outcome = self.run(&mut outlet);
-                shared.stopping.store(true, Ordering::Release);
-                orders.push(Order::Stop);
-                outlet.close_all();
-                outcome
+                let _ending = Ending { shared, orders };
+                self.run(&mut outlet)
             })
     }
 

@@ -24,6 +24,14 @@ use crate::sync::Inbox;
 /// The id of a server that is alone, as Apache's uses it in session ids.
 const SERVER_ID: u8 = 1;
 
+/// The longest entry of the log, in longest frames.
+///
+/// A transaction outgrows the request it is made from where the request names much in few bytes:
+/// the `auth` of an access list stands for all identities of its connection, and the end of a
+/// session lists its ephemerals. An entry that does not fit would end the server, at every start
+/// anew. A bound there must be, since a damaged length is told from a torn record by it.
+const ENTRY_FRAMES: usize = 64;
+
 /// Connections that may wait to be accepted, unless set.
 const BACKLOG: u32 = 1024;
 
@@ -34,7 +42,8 @@ const BACKLOG: u32 = 1024;
 pub struct Server {
     addresses: Vec<SocketAddr>,
     shared: Arc<Shared>,
-    stop: Arc<tokio::sync::Notify>,
+    /// Kept until a thread looks, however late it comes to that.
+    stop: tokio::sync::watch::Sender<bool>,
     node: Option<JoinHandle<Result<(), JournalError>>>,
     disk: Option<JoinHandle<()>>,
     io: Vec<JoinHandle<()>>,
@@ -107,9 +116,9 @@ impl Server {
         let node = node.spawn().map_err(threads)?;
         let port = addresses.first().map_or(0, SocketAddr::port);
         let status = Arc::new(Source::new(shared.clone(), config, port));
-        let stop = Arc::new(tokio::sync::Notify::new());
+        let (stop, stopped) = tokio::sync::watch::channel(false);
         let io =
-            listen::spawn(listeners, io_threads(), &shared, &status, &stop).map_err(threads)?;
+            listen::spawn(listeners, io_threads(), &shared, &status, &stopped).map_err(threads)?;
         for address in &addresses {
             tracing::info!(%address, "serving clients");
         }
@@ -164,9 +173,7 @@ impl Server {
     }
 
     fn end(&mut self) {
-        for _ in &self.io {
-            self.stop.notify_one();
-        }
+        self.stop.send_replace(true);
         for thread in self.io.drain(..).chain(self.disk.take()) {
             let _ = thread.join();
         }
@@ -210,6 +217,7 @@ fn files(config: &Config) -> Files {
         force_sync: config.storage.sync,
         snap_count: config.storage.snap_count,
         snap_size_limit: config.storage.snap_log_bytes.unwrap_or(0),
+        entry_len_max: config.limits.frame_len_max.saturating_mul(ENTRY_FRAMES),
         seed: seed(),
         ..Files::new(&config.data_dir)
     }

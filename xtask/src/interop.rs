@@ -11,7 +11,7 @@ use crate::python;
 use crate::run::{self, Result, cargo, root, target_folder};
 
 /// Where the tests look for our server's binary.
-const SERVER_VARIABLE: &str = "LOCKKEEPER_SERVER";
+pub(crate) const SERVER_VARIABLE: &str = "LOCKKEEPER_SERVER";
 
 /// Where they look for an interpreter that has our Python package.
 const PYTHON_VARIABLE: &str = "LOCKKEEPER_PYTHON";
@@ -56,7 +56,7 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
 }
 
 /// Builds our server, if the workspace has one; returns its binary.
-fn build_server() -> Result<Option<PathBuf>> {
+pub(crate) fn build_server() -> Result<Option<PathBuf>> {
     if !root().join("server/src/main.rs").exists() {
         println!("interop: no lockkeeper-server in the workspace, so only Apache's are tested");
         return Ok(None);

@@ -2,12 +2,15 @@
 
 #![forbid(unsafe_code)]
 
+mod crash_loop;
 mod deny;
+mod header;
 mod interop;
 mod python;
 mod run;
 mod source;
 mod suites;
+mod test_c;
 mod tidy;
 
 use std::process::ExitCode;
@@ -18,9 +21,15 @@ usage: cargo xtask COMMAND
   tidy       check crate directions, purity of the cores and bans on unsafe code
   deny       check dependencies by deny.toml; installs cargo-deny below target if need be
   test       run the tests of every language and count them
+  header     make ffi/include/lockkeeper.h; with --verify only compare it
+  test-c     run the tests of the C library against our server, or against another one:
+             apache-3.9, apache-3.8
   test-python  run those of the Python package only
   interop    run the tests that need Java and Python software, which is fetched first;
              further words go to the test program, such as a part of a name
+  crash-loop [--restarts N] [--seed N]
+             kill our server while it is written to, 200 times unless told otherwise, and
+             look for every acknowledged write after each restart
 ";
 
 fn main() -> ExitCode {
@@ -30,8 +39,13 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["deny"] => deny::run(),
         ["test"] => suites::run(),
+        ["header"] => header::write(),
+        ["header", "--verify"] => header::verify(),
+        ["test-c"] => test_c::run("ours"),
+        ["test-c", peer] => test_c::run(peer),
         ["test-python"] => suites::run_python(),
         ["interop", ref filters @ ..] => interop::run(filters),
+        ["crash-loop", ref flags @ ..] => crash_loop::run(flags),
         _ => Err(USAGE.into()),
     };
     match result {

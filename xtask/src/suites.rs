@@ -5,20 +5,21 @@
 
 use crate::python;
 use crate::run::{Result, cargo, watch};
+use crate::test_c;
 
 /// Name of the language and how to run its tests.
 type Suite = (&'static str, fn() -> Result<Tally>);
 
-const SUITES: &[Suite] = &[("Rust", rust), ("Python", python)];
+const SUITES: &[Suite] = &[("Rust", rust), ("C", test_c::suite), ("Python", python)];
 
 /// How the tests of one language went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tally {
-    passed: u32,
-    failed: u32,
+pub(crate) struct Tally {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
     /// The suite as a whole ended badly, also if no single test was counted as failed: a file that
     /// does not compile, a process that dies.
-    broken: bool,
+    pub(crate) broken: bool,
 }
 
 /// Runs every suite.

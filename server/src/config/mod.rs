@@ -208,6 +208,8 @@ impl Config {
                 "the shortest session timeout, {min} ms, is above the longest, {max} ms; \
                  they are 2 and 20 ticks unless set"
             ))
+        } else if max > i32::MAX as u32 {
+            Err(format!("a session timeout is at most {} ms", i32::MAX))
         } else {
             Ok(())
         }
@@ -350,6 +352,11 @@ mod tests {
         );
         config.session_timeout_min_ms = Some(0);
         assert!(config.check().is_err());
+        config.session_timeout_min_ms = None;
+        config.session_timeout_max_ms = Some(i32::MAX as u32 + 1);
+        assert!(config.check().is_err());
+        config.session_timeout_max_ms = Some(i32::MAX as u32);
+        assert_eq!(config.check(), Ok(()));
         config.tick_time_ms = 0;
         assert!(config.check().is_err());
     }

@@ -11,6 +11,7 @@
 //! process ← lines ← mutex_peer ← contend  foreign clients, driven line by line
 //! oracle                                  judges whether locks excluded each other
 //! proxy                                   loses, cuts, holds and diverts frames
+//! process, raw ← crash_loop               kills our server, looks for what it acknowledged
 //! ```
 //!
 //! Waiting is always for a condition, with a deadline, in [`wait::until`]. Errors are
@@ -21,6 +22,7 @@
 
 pub mod apache;
 pub mod contend;
+pub mod crash_loop;
 pub mod ensemble;
 pub mod four_letter;
 pub mod java;
@@ -32,6 +34,7 @@ pub mod prepare;
 pub mod process;
 pub mod proxy;
 pub mod python;
+mod raw;
 pub mod scratch;
 pub mod server;
 pub mod wait;

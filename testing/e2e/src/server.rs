@@ -210,6 +210,13 @@ impl Server {
         self.peer
     }
 
+    /// Has another make continue on the same folder and port when it is started the next time.
+    pub fn change_peer(&mut self, peer: Peer) {
+        assert!(self.process.is_none(), "{} is still running", self.name);
+        self.peer = peer;
+        self.name = peer.to_string();
+    }
+
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.client_port))

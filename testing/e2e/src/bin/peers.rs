@@ -1,15 +1,17 @@
-//! The harness by hand: `lockkeeper-peers prepare` or `lockkeeper-peers serve apache-3.9 [N]`.
+//! The harness by hand: `lockkeeper-peers prepare`, `lockkeeper-peers serve apache-3.9 [N]` or
+//! `lockkeeper-peers crash-loop RESTARTS SEED`.
 //!
 //! `prepare` fetches and builds everything foreign. `serve` starts a server, or an ensemble of N,
 //! prints its connect string as the first line of output and stops it when standard input ends,
-//! so that tests in other languages can have a real server as a child process.
+//! so that tests in other languages can have a real server as a child process. `crash-loop` kills our
+//! server again and again and fails when an acknowledged write is lost.
 
 #![forbid(unsafe_code)]
 
 use std::io::{self, Read};
 use std::process::ExitCode;
 
-use lockkeeper_e2e::{Ensemble, Peer, Server, apache, java, python};
+use lockkeeper_e2e::{Ensemble, Peer, Server, apache, crash_loop, java, ours, python};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -23,8 +25,12 @@ fn main() -> ExitCode {
                 "not a number of servers: {count}"
             ))),
         },
+        ["crash-loop", restarts, seed] => match (restarts.parse(), seed.parse()) {
+            (Ok(restarts), Ok(seed)) => kill_often(restarts, seed),
+            _ => Err(io::Error::other("restarts and seed are numbers")),
+        },
         _ => Err(io::Error::other(
-            "usage: prepare | serve apache-3.9|apache-3.8|ours [N]",
+            "usage: prepare | serve apache-3.9|apache-3.8|ours [N] | crash-loop RESTARTS SEED",
         )),
     };
     match result {
@@ -59,6 +65,15 @@ fn serve(name: &str, count: usize) -> io::Result<()> {
         println!("{}", ensemble.connect_string());
         await_end_of_input()
     }
+}
+
+fn kill_often(restarts: usize, seed: u64) -> io::Result<()> {
+    let variable = ours::BINARY_VARIABLE;
+    let none = || io::Error::other(format!("{variable} does not name our server's binary"));
+    let binary = ours::binary().ok_or_else(none)?;
+    println!("seed {seed}");
+    println!("{}", crash_loop::run(&binary, restarts, seed)?);
+    Ok(())
 }
 
 fn await_end_of_input() -> io::Result<()> {

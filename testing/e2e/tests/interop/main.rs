@@ -10,5 +10,8 @@
 
 mod clients;
 mod command_line;
+mod directories;
+mod failover;
 mod mutexes;
+mod rust_client;
 mod servers;

@@ -1,5 +1,7 @@
 //! Locks of different libraries on one path: who waits for whom, and that nobody overtakes.
 
+use std::io;
+use std::process::Command;
 use std::time::Duration;
 
 use lockkeeper_e2e::contend::{Contest, contend};
@@ -10,7 +12,7 @@ const SHORT: Duration = Duration::from_millis(700);
 const LONG: Duration = Duration::from_secs(30);
 const PATH: &str = "/lock";
 
-type Connect = fn(&str, &str, &str) -> std::io::Result<MutexPeer>;
+type Connect = fn(&str, &str, &str) -> io::Result<MutexPeer>;
 
 const CURATOR: Connect = MutexPeer::curator;
 const KAZOO: Connect = MutexPeer::kazoo;
@@ -18,11 +20,18 @@ const KAZOO_STOCK: Connect = MutexPeer::kazoo_stock;
 
 /// Every library that keeps to Curator's layout. A new one gets a line here and is in all tests
 /// below that go through them.
-const LIBRARIES: [(&str, Connect); 3] = [
+const LIBRARIES: [(&str, Connect); 4] = [
     ("curator", CURATOR),
     ("kazoo", KAZOO),
+    ("lockkeeper", lockkeeper),
     ("lockkeeper-python", MutexPeer::lockkeeper_python),
 ];
+
+/// Our own mutex, from Rust.
+pub(crate) fn lockkeeper(connect: &str, lock_path: &str, name: &str) -> io::Result<MutexPeer> {
+    let command = Command::new(env!("CARGO_BIN_EXE_lockkeeper-mutex"));
+    MutexPeer::from_command(command, connect, lock_path, name)
+}
 
 /// Holds with one library and knocks with the other; returns whether the newcomer was kept out.
 fn waits(server: &Server, holder: Connect, newcomer: Connect) -> bool {

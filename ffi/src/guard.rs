@@ -1,0 +1,281 @@
+//! What a holder holds.
+
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lockkeeper_recipes::{Guard, GuardState, GuardStates, LossReason};
+
+use crate::callback::{OnCallbackThread, User, lk_drop_fn};
+use crate::error::{Fault, LK_ERELEASED, entry, entry_or, lk_status_t};
+use crate::handle::{Maker, Object, borrow, put, take};
+use crate::session::{Session, may_block};
+use crate::text::{Text, lk_str_t};
+use crate::wait::{deadline, wait_until};
+
+/// A lock that is held until it is released or freed, or lost. Any number of threads may use it.
+///
+/// A process that was paused, or whose packets were late, may act after its session expired and
+/// the lock went to somebody else. The fence lets the resource itself refuse whoever comes late.
+pub struct lk_guard_t {
+    maker: Maker,
+    // Before the session, whose end waits for handles of the client.
+    guard: Mutex<Option<Guard>>,
+    fence: i64,
+    path: Text,
+    session: Arc<Session>,
+}
+
+/// What may be relied on.
+pub type lk_guard_state_t = i32;
+
+/// The lock is held.
+pub const LK_GUARD_HELD: lk_guard_state_t = 1;
+/// The link is down, but nobody else can hold the lock yet: finish or stop.
+pub const LK_GUARD_SUSPENDED: lk_guard_state_t = 2;
+/// Somebody else may hold the lock: stop. It may turn out to be held.
+pub const LK_GUARD_POSSIBLY_LOST: lk_guard_state_t = 3;
+/// The lock is not held any more. Final.
+pub const LK_GUARD_LOST: lk_guard_state_t = 4;
+/// It was given back. Final.
+pub const LK_GUARD_RELEASED: lk_guard_state_t = 5;
+
+/// Why a lock was lost.
+pub type lk_loss_t = i32;
+
+/// It was not.
+pub const LK_LOSS_NONE: lk_loss_t = 0;
+/// The client was closed.
+pub const LK_LOSS_CLOSED: lk_loss_t = 1;
+/// The session expired.
+pub const LK_LOSS_EXPIRED: lk_loss_t = 2;
+/// Somebody deleted the guard's znode.
+pub const LK_LOSS_DELETED: lk_loss_t = 3;
+/// For a reason that this version of the library has no number for.
+pub const LK_LOSS_OTHER: lk_loss_t = 4;
+
+/// Told that a lock must not be relied on any more; at most once.
+///
+/// Runs on the client's thread `lk-callback`, one after the other, with no lock of the library
+/// held. Calls that block give `LK_ECALLBACK` there. It must return, and must not throw.
+///
+/// @param state  `LK_GUARD_POSSIBLY_LOST` or `LK_GUARD_LOST`
+/// @param loss   why, for `LK_GUARD_LOST`
+pub type lk_lost_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, state: lk_guard_state_t, loss: lk_loss_t)>;
+
+impl Object for lk_guard_t {
+    const NAME: &'static str = "guard";
+
+    fn maker(&self) -> Option<Maker> {
+        Some(self.maker)
+    }
+}
+
+impl lk_guard_t {
+    pub(crate) fn new(guard: Guard, session: Arc<Session>) -> Self {
+        Self {
+            maker: Maker::this(),
+            fence: guard.fence().get(),
+            path: guard.path().into(),
+            guard: Mutex::new(Some(guard)),
+            session,
+        }
+    }
+
+    /// Looks at the guard unless it was released.
+    fn look<T>(&self, look: impl FnOnce(&Guard) -> T) -> Option<T> {
+        let guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.as_ref().map(look)
+    }
+}
+
+fn released() -> Fault {
+    Fault::new(LK_ERELEASED, "guard was released before")
+}
+
+fn numbers(state: GuardState) -> (lk_guard_state_t, lk_loss_t) {
+    match state {
+        GuardState::Held => (LK_GUARD_HELD, LK_LOSS_NONE),
+        GuardState::Suspended => (LK_GUARD_SUSPENDED, LK_LOSS_NONE),
+        GuardState::Lost(LossReason::Closed) => (LK_GUARD_LOST, LK_LOSS_CLOSED),
+        GuardState::Lost(LossReason::Expired) => (LK_GUARD_LOST, LK_LOSS_EXPIRED),
+        GuardState::Lost(LossReason::NodeDeleted) => (LK_GUARD_LOST, LK_LOSS_DELETED),
+        GuardState::Lost(_) => (LK_GUARD_LOST, LK_LOSS_OTHER),
+        // What is not known to be safe is not.
+        _ => (LK_GUARD_POSSIBLY_LOST, LK_LOSS_NONE),
+    }
+}
+
+/// The number to hand to the resource with every write: larger for every later holder. It stays
+/// after the release. Never blocks. Fails with `LK_EINVAL`, `LK_EFORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_guard_fence(guard: *const lk_guard_t, out: *mut i64) -> lk_status_t {
+    entry(|| {
+        // SAFETY: the header asks for a guard.
+        let guard = unsafe { borrow(guard)? };
+        // SAFETY: the header asks for room for the result.
+        unsafe { put(out, guard.fence) }
+    })
+}
+
+/// Path of the znode that stands for this hold; it stays after the release. Belongs to the guard.
+/// Never blocks. Fails with `LK_EINVAL`, `LK_EFORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_guard_path(
+    guard: *const lk_guard_t,
+    out: *mut lk_str_t,
+) -> lk_status_t {
+    entry(|| {
+        // SAFETY: the header asks for a guard.
+        let guard = unsafe { borrow(guard)? };
+        // SAFETY: the header asks for room for the result.
+        unsafe { put(out, guard.path.view()) }
+    })
+}
+
+/// What may be relied on now, one of `LK_GUARD_*`. Never blocks. Fails with `LK_EINVAL`,
+/// `LK_EFORKED`.
+///
+/// @param loss  where the reason of a loss goes, one of `LK_LOSS_*`; or NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_guard_state(
+    guard: *const lk_guard_t,
+    state: *mut lk_guard_state_t,
+    loss: *mut lk_loss_t,
+) -> lk_status_t {
+    entry(|| {
+        // SAFETY: the header asks for a guard.
+        let guard = unsafe { borrow(guard)? };
+        let now = guard.look(|guard| numbers(guard.state()));
+        let (now, why) = now.unwrap_or((LK_GUARD_RELEASED, LK_LOSS_NONE));
+        // SAFETY: the header asks for room for the result.
+        unsafe { put(state, now)? };
+        if loss.is_null() {
+            return Ok(());
+        }
+        // SAFETY: the header asks for room for the reason.
+        unsafe { put(loss, why) }
+    })
+}
+
+/// How long the lock is certain to stay held if the link broke now, ms; 0 if it is not certain
+/// now. Never blocks. Fails with `LK_EINVAL`, `LK_EFORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_guard_remaining(
+    guard: *const lk_guard_t,
+    out_ms: *mut i64,
+) -> lk_status_t {
+    entry(|| {
+        // SAFETY: the header asks for a guard.
+        let guard = unsafe { borrow(guard)? };
+        let left = guard.look(Guard::remaining).unwrap_or_default();
+        let left_ms = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
+        // SAFETY: the header asks for room for the result.
+        unsafe { put(out_ms, left_ms) }
+    })
+}
+
+/// Asks to be told when the lock must not be relied on any more; may be called for any number of
+/// functions. If that is so already, `lost` runs at once, on the callback thread.
+///
+/// Never blocks. `drop` runs exactly once, whether or not `lost` ever does: behind it, or when the
+/// guard is released or freed, on the callback thread; and if this call fails, before it returns.
+/// Fails with `LK_EINVAL`, `LK_ERELEASED`, `LK_EFORKED`.
+///
+/// @param user  handed to both functions
+/// @param drop  frees `user`; or NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_guard_on_lost(
+    guard: *const lk_guard_t,
+    lost: lk_lost_fn,
+    user: *mut c_void,
+    drop: lk_drop_fn,
+) -> lk_status_t {
+    let user = User::new(user, drop);
+    entry(|| {
+        // SAFETY: the header asks for a guard.
+        let guard = unsafe { borrow(guard)? };
+        let lost = lost.ok_or_else(|| Fault::invalid("function is NULL"))?;
+        let states = guard.look(Guard::states).ok_or_else(released)?;
+        let user = OnCallbackThread::new(user, guard.session.callbacks());
+        let told = async move {
+            if let Some((state, loss)) = first_unsafe(states).await {
+                user.run(move |user| {
+                    // SAFETY: the function is the caller's, made for this pointer, and the header
+                    // says on which thread it runs.
+                    unsafe { lost(user.ptr, state, loss) };
+                });
+            }
+        };
+        guard.session.runtime().spawn(told);
+        Ok(())
+    })
+}
+
+/// The first state that is not safe; `None` if the guard is released before.
+async fn first_unsafe(mut states: GuardStates) -> Option<(lk_guard_state_t, lk_loss_t)> {
+    loop {
+        let state = states.next().await?;
+        if !state.is_safe() {
+            return Some(numbers(state));
+        }
+    }
+}
+
+/// Proves that the lock is held now, by a write that a quorum agrees to.
+///
+/// Blocks for at most `timeout_ms`. What it proves may be over when it returns. Fails with
+/// `LK_ELOST`, `LK_ERELEASED`, `LK_OPERATIONTIMEOUT`, and as every call of a client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_guard_confirm(
+    guard: *const lk_guard_t,
+    timeout_ms: i64,
+) -> lk_status_t {
+    entry(|| {
+        // SAFETY: the header asks for a guard.
+        let guard = unsafe { borrow(guard)? };
+        may_block()?;
+        let proof = guard.look(Guard::confirm).ok_or_else(released)?;
+        match wait_until(proof, deadline(timeout_ms)) {
+            Some(result) => Ok(result?),
+            None => Err(Fault::late("no proof before the deadline")),
+        }
+    })
+}
+
+/// Gives the lock back and waits until its znode is gone.
+///
+/// Blocks for at most `timeout_ms`; after `LK_OPERATIONTIMEOUT` the release goes on in the
+/// background. Fails with `LK_ELOST` if the lock had been lost before, `LK_ERELEASED` if it was
+/// called before, and as every call of a client. The guard is still to be freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_guard_release(guard: *mut lk_guard_t, timeout_ms: i64) -> lk_status_t {
+    entry(|| {
+        // SAFETY: the header asks for a guard.
+        let guard = unsafe { borrow(guard)? };
+        may_block()?;
+        let held = guard
+            .guard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .ok_or_else(released)?;
+        match wait_until(held.release(), deadline(timeout_ms)) {
+            Some(result) => Ok(result?),
+            None => Err(Fault::late(
+                "lock was not released before the deadline; the release goes on",
+            )),
+        }
+    })
+}
+
+/// Frees a guard; NULL is allowed. A lock that is still held is released in the background. No
+/// call of it may be under way. Blocks only as `lk_client_free` says. In a forked child it does
+/// nothing: the parent still holds the lock.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_guard_free(guard: *mut lk_guard_t) {
+    entry_or((), || {
+        // SAFETY: the header asks for NULL or a guard that nobody uses any more.
+        drop(unsafe { take(guard) });
+    });
+}

@@ -1,0 +1,56 @@
+//! Waits for a future on the caller's thread.
+//!
+//! The futures of the client are driven by its own thread and only tell their waiter to look again,
+//! so a waiter needs no runtime. The deadline is kept here and not by a timer of that thread: it
+//! holds even if that thread is stuck.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for as long as it takes.
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
+    wait_until(future, None).expect("without a deadline nothing else ends the wait")
+}
+
+/// Waits until a deadline, if there is one; `None` if it passed. Looks at the future at least once.
+pub(crate) fn wait_until<F: Future>(future: F, deadline: Option<Instant>) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return Some(output);
+        }
+        let Some(deadline) = deadline else {
+            thread::park();
+            continue;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        thread::park_timeout(left);
+    }
+}
+
+/// A timeout as C gives it: milliseconds, below 0 for none.
+pub(crate) fn timeout(timeout_ms: i64) -> Option<Duration> {
+    u64::try_from(timeout_ms).ok().map(Duration::from_millis)
+}
+
+/// The end of [`timeout`], counted from now; none also for one that no clock can express.
+pub(crate) fn deadline(timeout_ms: i64) -> Option<Instant> {
+    Instant::now().checked_add(timeout(timeout_ms)?)
+}

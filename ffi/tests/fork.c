@@ -1,0 +1,140 @@
+/* What a forked child may do with its parent's objects: nothing that the parent or the server
+ * notices. The child tells what it saw through a pipe, and ends without any cleaning up. */
+#define _POSIX_C_SOURCE 200809L
+#include "check.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+static lk_client_t *client;
+static lk_lock_t *lock;
+static lk_guard_t *guard;
+
+static int hooks_dropped;
+
+static void lost(void *user, lk_guard_state_t state, lk_loss_t loss) {
+  (void)user, (void)state, (void)loss;
+}
+
+static void dropped(void *user) {
+  (void)user;
+  hooks_dropped++;
+}
+
+/* Every call on every object. */
+static void use_all(void) {
+  lk_guard_t *no_guard;
+  lk_lock_t *no_lock;
+  lk_result_t *result;
+  lk_client_state_t state;
+  lk_str_t path;
+  size_t position;
+  int64_t number;
+  CHECK_STATUS(lk_client_state(client, &state), LK_EFORKED);
+  CHECK(contains(lk_last_error()->text, "before a fork"));
+  CHECK_STATUS(lk_client_session_id(client, &number), LK_EFORKED);
+  CHECK_STATUS(lk_client_session_timeout(client, &number), LK_EFORKED);
+  CHECK_STATUS(lk_create(client, "/a", -1, NULL, 0, 0, PATIENCE_MS, &result), LK_EFORKED);
+  CHECK_STATUS(lk_get(client, "/", -1, PATIENCE_MS, &result), LK_EFORKED);
+  CHECK_STATUS(lk_set(client, "/", -1, NULL, 0, -1, PATIENCE_MS, &result), LK_EFORKED);
+  CHECK_STATUS(lk_delete(client, "/a", -1, -1, PATIENCE_MS), LK_EFORKED);
+  CHECK_STATUS(lk_exists(client, "/", -1, PATIENCE_MS, &result), LK_EFORKED);
+  CHECK_STATUS(lk_children(client, "/", -1, PATIENCE_MS, &result), LK_EFORKED);
+  CHECK_STATUS(lk_client_close(client, PATIENCE_MS), LK_EFORKED);
+  CHECK_STATUS(lk_lock_new(client, "/a", -1, 0, NULL, 0, &no_lock), LK_EFORKED);
+  CHECK_STATUS(lk_lock_acquire(lock, PATIENCE_MS, &no_guard), LK_EFORKED);
+  CHECK_STATUS(lk_lock_try(lock, PATIENCE_MS, &no_guard), LK_EFORKED);
+  CHECK_STATUS(lk_lock_queue_position(lock, PATIENCE_MS, &position), LK_EFORKED);
+  CHECK_STATUS(lk_guard_fence(guard, &number), LK_EFORKED);
+  CHECK_STATUS(lk_guard_path(guard, &path), LK_EFORKED);
+  CHECK_STATUS(lk_guard_state(guard, &state, NULL), LK_EFORKED);
+  CHECK_STATUS(lk_guard_remaining(guard, &number), LK_EFORKED);
+  CHECK_STATUS(lk_guard_on_lost(guard, lost, NULL, dropped), LK_EFORKED);
+  CHECK(hooks_dropped == 1);
+  CHECK_STATUS(lk_guard_confirm(guard, PATIENCE_MS), LK_EFORKED);
+  CHECK_STATUS(lk_guard_release(guard, PATIENCE_MS), LK_EFORKED);
+}
+
+static void free_all(void) {
+  lk_guard_free(guard);
+  lk_lock_free(lock);
+  lk_client_free(client);
+}
+
+/* A child of its own right: it waits for the lock that its parent holds. */
+static void contend_anew(void) {
+  lk_client_t *own = connect_client();
+  lk_lock_t *same = new_lock(own, "/locks/c-fork");
+  lk_guard_t *none;
+  CHECK_STATUS(lk_lock_try(same, PATIENCE_MS, &none), LK_EBUSY);
+  lk_lock_free(same);
+  close_client(own);
+}
+
+/* Runs a body in a child; whether it found all as it should be. */
+static int in_child(void (*body)(void)) {
+  int pipe_ends[2];
+  char verdict = 'x';
+  pid_t child;
+  if (pipe(pipe_ends) != 0) {
+    return 0;
+  }
+  fflush(stdout);
+  child = fork();
+  if (child == 0) {
+    test_failed = 0;
+    body();
+    fflush(stdout);
+    verdict = test_failed ? 'n' : 'y';
+    _exit(write(pipe_ends[1], &verdict, 1) == 1 ? 0 : 1);
+  }
+  close(pipe_ends[1]);
+  if (read(pipe_ends[0], &verdict, 1) != 1) {
+    verdict = 'x';
+  }
+  close(pipe_ends[0]);
+  waitpid(child, NULL, 0);
+  return verdict == 'y';
+}
+
+static void check_still_held(void) {
+  lk_guard_state_t state = 0;
+  CHECK_OK(lk_guard_state(guard, &state, NULL));
+  CHECK(state == LK_GUARD_HELD);
+  CHECK_OK(lk_guard_confirm(guard, PATIENCE_MS));
+}
+
+static void a_child_is_refused(void) {
+  CHECK(in_child(use_all));
+  check_still_held();
+}
+
+static void a_child_frees_and_the_session_goes_on(void) {
+  CHECK(in_child(free_all));
+  check_still_held();
+}
+
+static void a_child_makes_a_client_of_its_own(void) {
+  CHECK(in_child(contend_anew));
+  check_still_held();
+}
+
+static void descriptors_close_on_exec(void) {
+  CHECK(system("! ls -l /proc/$$/fd | grep -E 'eventpoll|eventfd|socket:'") == 0);
+}
+
+int main(int argc, char **argv) {
+  begin_tests(argc, argv);
+  client = connect_client();
+  lock = new_lock(client, "/locks/c-fork");
+  REQUIRE_OK(lk_lock_acquire(lock, PATIENCE_MS, &guard));
+  RUN(a_child_is_refused);
+  RUN(a_child_frees_and_the_session_goes_on);
+  RUN(a_child_makes_a_client_of_its_own);
+  RUN(descriptors_close_on_exec);
+  REQUIRE_OK(lk_guard_release(guard, PATIENCE_MS));
+  lk_guard_free(guard);
+  lk_lock_free(lock);
+  close_client(client);
+  return end_tests();
+}

@@ -1,0 +1,247 @@
+//! A replica with everything around it recorded: no threads, no clock, no disk.
+
+#![allow(dead_code, unreachable_pub)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::{Bytes, BytesMut};
+use lockkeeper_replica::{Clients, Limits, Now, Replica, Settings, session_password};
+use lockkeeper_store::{ConnectionId, PrepSettings, Store, Watches};
+use lockkeeper_wire::request::{CreateRequest, PathWatch, SetDataRequest};
+use lockkeeper_wire::{
+    Acl, ConnectRequest, ConnectResponse, CreateMode, Deframer, Id, Reader, Record, ReplyHeader,
+    Request, SessionId, Xid, Zxid,
+};
+
+pub const TICK_MS: u64 = 100;
+pub const TIMEOUT_MS: i32 = 1000;
+
+/// Connections that write down what is done to them.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    buffers: BTreeMap<ConnectionId, BytesMut>,
+    sessions: BTreeMap<ConnectionId, SessionId>,
+    pub heard_ms: BTreeMap<ConnectionId, u64>,
+    pub closed: BTreeSet<ConnectionId>,
+    pub answered: BTreeMap<ConnectionId, usize>,
+}
+
+impl Clients for Recorder {
+    fn buffer<R>(
+        &mut self,
+        connection: ConnectionId,
+        f: impl FnOnce(&mut BytesMut) -> R,
+    ) -> Option<R> {
+        Some(f(self.buffers.entry(connection).or_default()))
+    }
+
+    fn identities<R>(&self, _: ConnectionId, f: impl FnOnce(&[Id]) -> R) -> R {
+        f(&[])
+    }
+
+    fn heard_ms(&self, connection: ConnectionId) -> Option<u64> {
+        self.heard_ms.get(&connection).copied()
+    }
+
+    fn opened(&mut self, connection: ConnectionId, session: SessionId, _: i32) {
+        self.sessions.insert(connection, session);
+    }
+
+    fn answered(&mut self, connection: ConnectionId) {
+        *self.answered.entry(connection).or_default() += 1;
+    }
+
+    fn close(&mut self, connection: ConnectionId) {
+        self.closed.insert(connection);
+    }
+}
+
+/// A member, its state, and the connections it knows.
+pub struct World {
+    pub replica: Replica,
+    pub store: Store,
+    pub watches: Watches,
+    pub clients: Recorder,
+    pub now_ms: u64,
+    durable: Zxid,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let settings = Settings {
+            server_id: 1,
+            tick_ms: TICK_MS,
+            session_timeout_min_ms: 1,
+            session_timeout_max_ms: 1_000_000,
+            prep: PrepSettings {
+                extended_types: true,
+                skip_acl: false,
+            },
+            container_check_ms: 1_000_000,
+            container_removals_per_minute: 1000,
+            container_never_used_ms: 0,
+            limits: Limits::default(),
+        };
+        let store = Store::new(1);
+        let replica = Replica::new(settings, &store, now(0));
+        Self {
+            replica,
+            store,
+            watches: Watches::new(),
+            clients: Recorder::default(),
+            now_ms: 0,
+            durable: Zxid::ZERO,
+        }
+    }
+
+    fn now(&self) -> Now {
+        now(self.now_ms)
+    }
+
+    /// A handshake; what is asked for is not committed yet.
+    pub fn handshake(&mut self, connection: ConnectionId, session: SessionId) {
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: Zxid::ZERO,
+            timeout_ms: TIMEOUT_MS,
+            session_id: session,
+            password: Some(Bytes::copy_from_slice(&session_password(session))),
+            read_only: Some(false),
+        };
+        self.clients.heard_ms.insert(connection, self.now_ms);
+        let now = self.now();
+        self.replica
+            .connect(&self.store, connection, &request, now, &mut self.clients);
+    }
+
+    /// A connection with a session of its own.
+    pub fn connected(&mut self, connection: u64) -> ConnectionId {
+        let connection = ConnectionId(connection);
+        self.handshake(connection, SessionId::NONE);
+        self.commit();
+        let granted = self.granted(connection);
+        assert!(granted.timeout_ms > 0);
+        connection
+    }
+
+    pub fn session(&self, connection: ConnectionId) -> SessionId {
+        self.clients.sessions[&connection]
+    }
+
+    pub fn submit(&mut self, connection: ConnectionId, xid: i32, request: Request) {
+        let (now, identities) = (self.now(), [].into());
+        self.replica
+            .submit(&self.store, connection, Xid(xid), request, identities, now);
+        self.replica.drain(
+            connection,
+            &self.store,
+            &mut self.watches,
+            &mut self.clients,
+        );
+    }
+
+    /// Makes all that was prepared durable and commits it.
+    pub fn commit(&mut self) {
+        if let Some((last, _)) = self.replica.take_unlogged().last() {
+            self.durable = *last;
+        }
+        self.commit_to(self.durable);
+    }
+
+    pub fn commit_to(&mut self, durable: Zxid) {
+        let now = self.now();
+        let Self {
+            replica,
+            store,
+            watches,
+            clients,
+            ..
+        } = self;
+        replica.commit(durable, store, watches, now, clients);
+    }
+
+    pub fn tick(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+        let now = self.now();
+        self.replica.tick(&self.store, now, &mut self.clients);
+    }
+
+    pub fn disconnect(&mut self, connection: ConnectionId) {
+        self.replica.disconnect(connection, &mut self.watches);
+    }
+
+    pub fn is_closed(&self, connection: ConnectionId) -> bool {
+        self.clients.closed.contains(&connection)
+    }
+
+    pub fn answered(&self, connection: ConnectionId) -> usize {
+        self.clients.answered.get(&connection).copied().unwrap_or(0)
+    }
+
+    fn frames(&mut self, connection: ConnectionId) -> Vec<Bytes> {
+        let mut deframer = Deframer::new();
+        let sent = self.clients.buffers.remove(&connection);
+        deframer
+            .buffer_mut()
+            .extend_from_slice(&sent.unwrap_or_default());
+        let next = || deframer.next_frame(usize::MAX).expect("frames");
+        std::iter::from_fn(next).collect()
+    }
+
+    pub fn granted(&mut self, connection: ConnectionId) -> ConnectResponse {
+        let frames = self.frames(connection);
+        assert_eq!(frames.len(), 1, "the answer to the handshake alone");
+        ConnectResponse::from_bytes(&frames[0]).expect("a connect response")
+    }
+
+    /// Numbers and codes of what was sent to the connection since the last call.
+    pub fn replies(&mut self, connection: ConnectionId) -> Vec<(i32, i32)> {
+        let frames = self.frames(connection);
+        let header = |frame: &Bytes| ReplyHeader::decode(&mut Reader::new(frame));
+        let headers = frames.iter().map(|frame| header(frame).expect("a header"));
+        headers.map(|header| (header.xid.0, header.err.0)).collect()
+    }
+
+    pub fn exists(&self, path: &str) -> bool {
+        let reader = lockkeeper_store::Reader {
+            session: SessionId::NONE,
+            identities: &[],
+            skip_acl: true,
+        };
+        let request = read(path, false);
+        self.store
+            .read(&request, reader, &mut BytesMut::new())
+            .is_ok()
+    }
+}
+
+fn now(mono_ms: u64) -> Now {
+    Now {
+        mono_ms,
+        wall_ms: 1_700_000_000_000 + mono_ms as i64,
+    }
+}
+
+pub fn create(path: &str, mode: CreateMode) -> Request {
+    Request::Create(CreateRequest {
+        path: path.into(),
+        data: None,
+        acl: Some(Acl::open()),
+        flags: mode.into(),
+    })
+}
+
+pub fn set(path: &str) -> Request {
+    Request::SetData(SetDataRequest {
+        path: path.into(),
+        data: None,
+        version: -1,
+    })
+}
+
+pub fn read(path: &str, watch: bool) -> Request {
+    Request::GetData(PathWatch {
+        path: path.into(),
+        watch,
+    })
+}

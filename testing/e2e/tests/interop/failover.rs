@@ -1,0 +1,141 @@
+//! Our client and our mutex on ensembles of Apache's server whose leader dies while they work.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use lockkeeper::{Client, CreateMode, Outcome, Zxid};
+use lockkeeper_e2e::{Ensemble, Oracle, Peer, wait};
+use tokio::sync::mpsc;
+
+use crate::mutexes::lockkeeper;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Writes before the leader dies, and again afterwards.
+const WRITES: usize = 100;
+
+/// A write either was acknowledged, and is there for good, or its outcome is unknown. The session
+/// goes on with another member, and what the client has seen never goes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_acknowledged_write_is_lost_with_the_leader() {
+    for peer in [Peer::Apache39, Peer::Apache38] {
+        let mut ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
+        let leader = ensemble.await_leader().expect("someone leads");
+        let builder =
+            Client::builder(ensemble.connect_string()).session_timeout(Duration::from_secs(10));
+        let client = builder.connect().await.expect("a session");
+        let session = client.session_id();
+        let held = client.create("/held", "", CreateMode::Ephemeral);
+        held.await.expect("a free path");
+        let parent = client.create("/run", "", CreateMode::Persistent);
+        parent.await.expect("a free path");
+
+        let (acknowledged, mut progress) = mpsc::unbounded_channel();
+        let writer = tokio::spawn(write_until_closed(client.clone(), acknowledged));
+        let mut safe = BTreeSet::new();
+        while safe.len() < WRITES {
+            safe.insert(progress.recv().await.expect("the writer goes on"));
+        }
+        ensemble.member_mut(leader).kill().expect("it runs");
+        let second = ensemble.await_leader().expect("someone else leads");
+        assert_ne!(second, leader, "{peer}");
+        let killed_after = safe.len();
+        while safe.len() < killed_after + WRITES {
+            let next = tokio::time::timeout(LONG, progress.recv()).await;
+            safe.insert(
+                next.expect("the client moves on")
+                    .expect("the writer goes on"),
+            );
+        }
+        progress.close();
+        while let Some(path) = progress.recv().await {
+            safe.insert(path);
+        }
+        writer.await.expect("no write breaks the order of zxids");
+
+        assert_eq!(client.session_id(), session, "{peer}");
+        let held = client.exists("/held").await.expect("a reply");
+        let held = held.expect("the session has lived on");
+        assert_eq!(held.ephemeral_owner, session, "{peer}");
+        ensemble
+            .member_mut(leader)
+            .restart()
+            .expect("it comes back");
+        for member in ensemble.members() {
+            let reader = Client::connect(&member.connect_string()).await;
+            let reader = reader.expect("a session");
+            reader.sync("/run").await.expect("a reply");
+            let there: BTreeSet<String> = reader
+                .children("/run")
+                .await
+                .expect("it is there")
+                .into_iter()
+                .map(|name| format!("/run/{name}"))
+                .collect();
+            let lost: Vec<_> = safe.difference(&there).collect();
+            assert!(lost.is_empty(), "{peer}: lost {lost:?}");
+            reader.close().await.expect("an orderly end");
+        }
+        client.close().await.expect("an orderly end");
+    }
+}
+
+/// Creates znodes until nobody listens; tells the path of each that the server has acknowledged.
+async fn write_until_closed(client: Client, acknowledged: mpsc::UnboundedSender<String>) {
+    let mut last = Zxid::ZERO;
+    loop {
+        let write = client.create("/run/w-", "", CreateMode::PersistentSequential);
+        match write.await {
+            Ok(created) => {
+                let seen = client.last_zxid();
+                assert!(created.stat.czxid > last, "{last} then {created:?}");
+                assert!(seen >= created.stat.czxid, "{seen} behind {created:?}");
+                last = created.stat.czxid;
+                if acknowledged.send(created.path).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+                assert!(!error.is_final(), "{error}");
+            }
+        }
+    }
+}
+
+/// The lock outlives its leader: nobody is let in twice, and those who wait get their turn.
+#[test]
+fn the_mutex_survives_its_leader() {
+    const SESSIONS: u32 = 4;
+    const TURNS: u32 = 100;
+    for peer in [Peer::Apache39, Peer::Apache38] {
+        let mut ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
+        let leader = ensemble.await_leader().expect("someone leads");
+        let connect = ensemble.connect_string();
+        let oracle = Oracle::start().expect("a loopback port");
+        let mut contenders = ["a", "b"].map(|name| {
+            let mut contender = lockkeeper(&connect, "/lock", name).expect("it connects");
+            let begun = contender.begin_run(TURNS, oracle.address(), SESSIONS);
+            begun.expect("it listens");
+            contender
+        });
+        let turns = || oracle.report().total();
+        wait::until("some turns", LONG, || (turns() > 50).then_some(())).expect("they contend");
+        ensemble.member_mut(leader).kill().expect("it runs");
+        let killed_after = turns();
+        for contender in &mut contenders {
+            let total = contender.end_run(LONG).unwrap_or_else(|error| {
+                let violations = oracle.report().violations;
+                panic!("{peer}: {error}\n{violations:?}");
+            });
+            assert_eq!(total, SESSIONS * TURNS, "{peer}");
+        }
+        let report = oracle.report();
+        assert_eq!(report.violations, [""; 0], "{peer}");
+        assert_eq!(report.total(), 2 * SESSIONS * TURNS, "{peer}");
+        assert!(report.total() > killed_after, "{peer}: it died too late");
+        for contender in contenders {
+            contender.quit().expect("an orderly end");
+        }
+    }
+}
