@@ -53,31 +53,38 @@ class _Completions:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._queue = Queue()
+        self._is_closed = False
         self._fd = self._queue.fileno()
         # The loop keeps the queue, and so the descriptor, for as long as it watches it.
         loop.add_reader(self._fd, self._queue.drain)
 
     def submit(self, pending: Pending[T]) -> asyncio.Future[T]:
         """A future of an operation whose answer may be ignored."""
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.start(pending, future)
-        return future
+        return self._start(pending)[0]
 
     async def run(self, pending: Pending[T], undo: Callable[[T], object]) -> T:
         """Runs an operation that cancellation takes back: by dropping it, or by ``undo``."""
-        future: asyncio.Future[T] = self._loop.create_future()
-        ticket = self._queue.start(pending, future)
+        future, ticket = self._start(pending)
         try:
             return await future
-        except asyncio.CancelledError:
+        except BaseException:
+            # Cancelled, or closed with its coroutine; after a failure of its own this does nothing.
             self._queue.cancel(ticket)
             # It may have succeeded after the task was told to stop.
             if future.done() and not future.cancelled() and future.exception() is None:
                 undo(future.result())
             raise
 
+    def _start(self, pending: Pending[T]) -> Tuple[asyncio.Future[T], int]:
+        if self._is_closed:
+            # Nobody would ever complete the future.
+            raise ClosedError("client is closed")
+        future: asyncio.Future[T] = self._loop.create_future()
+        return future, self._queue.start(pending, future)
+
     def close(self) -> None:
-        """Stops watching; futures that are left are cancelled. From any thread."""
+        """Stops watching; futures that are left end with :class:`ClosedError`. From any thread."""
+        self._is_closed = True
         if self._loop.is_closed():
             return
         try:
@@ -91,6 +98,7 @@ class _Completions:
 
     def _stop(self) -> None:
         self._loop.remove_reader(self._fd)
+        self._queue.drain()
         self._queue.clear()
 
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use lockkeeper::{Error, Outcome};
 use pyo3::intern;
 use pyo3::prelude::*;
 use tokio::task::AbortHandle;
@@ -122,12 +123,14 @@ impl Queue {
         Ok(())
     }
 
-    /// Drops all operations and cancels their futures. For the loop's own thread.
+    /// Drops all operations: their futures end as calls of a closed client. For the loop's own
+    /// thread.
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
         let waiting = std::mem::take(&mut locked(&self.inner.get()?.waiting).by_ticket);
         for waiter in waiting.into_values() {
             waiter.task.abort();
-            waiter.future.call_method0(py, intern!(py, "cancel"))?;
+            let outcome = Outcome::Unknown;
+            waiter.complete(py, Err(Error::Closed { outcome }.into()))?;
         }
         Ok(())
     }
