@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod crash_loop;
 mod deny;
 mod header;
@@ -30,6 +31,7 @@ usage: cargo xtask COMMAND
   crash-loop [--restarts N] [--seed N]
              kill our server while it is written to, 200 times unless told otherwise, and
              look for every acknowledged write after each restart
+  bench      measure our server beside Apache's; --only get,set  --runs N  --seconds N
 ";
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         ["test-python"] => suites::run_python(),
         ["interop", ref filters @ ..] => interop::run(filters),
         ["crash-loop", ref flags @ ..] => crash_loop::run(flags),
+        ["bench", ref options @ ..] => bench::run(options),
         _ => Err(USAGE.into()),
     };
     match result {

@@ -37,7 +37,11 @@ pub fn prepare_release(release: &str) -> io::Result<PathBuf> {
 /// `QuorumPeerMain` runs a standalone server too, when the file names no members.
 pub(crate) fn command(release: &str, config: &Path, settings: &Settings) -> io::Result<Command> {
     let jars = prepare_release(release)?;
-    let mut command = java::vm(&[jars.join("*")]);
+    let jars = [jars.join("*")];
+    let mut command = match settings.is_as_shipped() {
+        true => java::shipped_vm(&jars),
+        false => java::vm(&jars),
+    };
     let logback = prepare::sources().join("java/servers/logback.xml");
     command.arg(format!("-Dlogback.configurationFile={}", logback.display()));
     command.arg("-Dzookeeper.admin.enableServer=false");

@@ -7,7 +7,22 @@ use std::process::Command;
 use crate::prepare;
 
 /// A JVM for something small: little memory, no time spent on optimising.
+const SMALL: &[&str] = &["-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
+/// The JVM that `zkServer.sh` starts: the one limit it sets, all else as the JVM chooses.
+const SHIPPED: &[&str] = &["-Xmx1000m"];
+
+/// A JVM for something small.
 pub fn vm(class_path: &[PathBuf]) -> Command {
+    vm_with(SMALL, class_path)
+}
+
+/// A JVM for Apache's server as its own script starts it.
+pub(crate) fn shipped_vm(class_path: &[PathBuf]) -> Command {
+    vm_with(SHIPPED, class_path)
+}
+
+fn vm_with(options: &[&str], class_path: &[PathBuf]) -> Command {
     let mut joined = std::ffi::OsString::new();
     for (i, path) in class_path.iter().enumerate() {
         if i > 0 {
@@ -16,13 +31,7 @@ pub fn vm(class_path: &[PathBuf]) -> Command {
         joined.push(path);
     }
     let mut command = Command::new("java");
-    command.args([
-        "-Xmx192m",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "-cp",
-    ]);
-    command.arg(joined);
+    command.args(options).arg("-cp").arg(joined);
     command
 }
 

@@ -87,6 +87,7 @@ pub enum Mode {
 pub struct Settings {
     config: BTreeMap<String, String>,
     properties: BTreeMap<String, String>,
+    as_shipped: bool,
 }
 
 impl Default for Settings {
@@ -94,6 +95,7 @@ impl Default for Settings {
         let settings = Self {
             config: BTreeMap::new(),
             properties: BTreeMap::new(),
+            as_shipped: false,
         };
         settings
             .config("tickTime", "500")
@@ -117,6 +119,18 @@ impl Settings {
     pub fn property(mut self, key: &str, value: &str) -> Self {
         self.properties.insert(key.to_owned(), value.to_owned());
         self
+    }
+
+    /// Gives Apache's server the Java options of its own start script, in place of those that suit
+    /// tests: for whoever measures.
+    #[must_use]
+    pub fn as_shipped(mut self) -> Self {
+        self.as_shipped = true;
+        self
+    }
+
+    pub(crate) fn is_as_shipped(&self) -> bool {
+        self.as_shipped
     }
 
     pub(crate) fn properties(&self) -> impl Iterator<Item = (&str, &str)> {

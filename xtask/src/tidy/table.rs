@@ -78,6 +78,7 @@ const CRATES: &[Entry] = &[
         &[CHECK, REPLICA, JOURNAL, CLIENT, RECIPES, WIRE],
     ),
     shell(E2E, &[CHECK, CLIENT, RECIPES, WIRE]),
+    shell("lockkeeper-bench", &[CLIENT, RECIPES, WIRE, E2E]),
     shell("xtask", &[]),
 ];
 

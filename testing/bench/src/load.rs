@@ -1,0 +1,157 @@
+//! Requests as fast as a server answers them: some connections, each with a window of requests.
+//!
+//! Every connection has a thread. It sends one new request for each reply and writes once for all
+//! replies that came in one read, as a pipelining client does.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lockkeeper_wire::request::{CreateRequest, PathWatch, SetDataRequest};
+use lockkeeper_wire::{Acl, ErrorCode, Request};
+
+use crate::proc;
+use crate::socket::Socket;
+
+/// Length of the data read and written, bytes.
+const DATA_LEN: usize = 1024;
+
+/// What every request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Get,
+    Set,
+}
+
+/// A shape of load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) operation: Operation,
+    pub(crate) connections: usize,
+    pub(crate) in_flight: usize,
+}
+
+/// What one interval showed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) operations: f64,
+    pub(crate) wall: Duration,
+    /// Of the server's process.
+    pub(crate) cpu: Duration,
+}
+
+impl Sample {
+    pub(crate) fn per_second(&self) -> f64 {
+        self.operations / self.wall.as_secs_f64()
+    }
+
+    pub(crate) fn per_cpu_second(&self) -> f64 {
+        self.operations / self.cpu.as_secs_f64()
+    }
+
+    pub(crate) fn cpu_us(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.operations
+    }
+}
+
+/// A create for anybody to read and write.
+pub(crate) fn create(path: &str, data: Bytes) -> Request {
+    Request::Create(CreateRequest {
+        path: path.into(),
+        data: Some(data),
+        acl: Some(Acl::open()),
+        flags: 0,
+    })
+}
+
+/// Measures what `done` counts and what the process `pid` uses, for `wall` after `warm_up`.
+pub(crate) fn sample(
+    pid: u32,
+    warm_up: Duration,
+    wall: Duration,
+    done: &AtomicU64,
+) -> io::Result<Sample> {
+    thread::sleep(warm_up);
+    let (start, cpu, count) = (
+        Instant::now(),
+        proc::cpu(pid)?,
+        done.load(Ordering::Relaxed),
+    );
+    thread::sleep(wall);
+    Ok(Sample {
+        operations: (done.load(Ordering::Relaxed) - count) as f64,
+        cpu: proc::cpu(pid)? - cpu,
+        wall: start.elapsed(),
+    })
+}
+
+impl Load {
+    /// Runs the load and measures for `wall` after `warm_up`.
+    pub(crate) fn run(
+        self,
+        address: SocketAddr,
+        pid: u32,
+        warm_up: Duration,
+        wall: Duration,
+    ) -> io::Result<Sample> {
+        let (done, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.connections)
+                .map(|index| {
+                    let (done, stop) = (&done, &stop);
+                    scope.spawn(move || self.drive(address, index, done, stop))
+                })
+                .collect();
+            let sampled = sample(pid, warm_up, wall, &done);
+            stop.store(true, Ordering::Relaxed);
+            for thread in threads {
+                let outcome = thread.join();
+                outcome.map_err(|_| io::Error::other("a connection's thread panicked"))??;
+            }
+            sampled
+        })
+    }
+
+    fn drive(
+        self,
+        address: SocketAddr,
+        index: usize,
+        done: &AtomicU64,
+        stop: &AtomicBool,
+    ) -> io::Result<()> {
+        let mut socket = Socket::open(address)?;
+        let path = format!("/bench-{index}");
+        let data = Bytes::from(vec![b'x'; DATA_LEN]);
+        socket.run_all([create(&path, data.clone())], 1, ErrorCode::NODE_EXISTS)?;
+        let request = self.request(&path, data);
+        while !stop.load(Ordering::Relaxed) {
+            while socket.in_flight() < self.in_flight {
+                socket.push(&request);
+            }
+            socket.flush()?;
+            let count = socket.receive(ErrorCode::OK)?;
+            done.fetch_add(count as u64, Ordering::Relaxed);
+        }
+        while socket.in_flight() > 0 {
+            socket.receive(ErrorCode::OK)?;
+        }
+        socket.run_all([Request::CloseSession], 1, ErrorCode::OK)
+    }
+
+    fn request(self, path: &str, data: Bytes) -> Request {
+        match self.operation {
+            Operation::Get => Request::GetData(PathWatch {
+                path: path.into(),
+                watch: false,
+            }),
+            Operation::Set => Request::SetData(SetDataRequest {
+                path: path.into(),
+                data: Some(data),
+                version: -1,
+            }),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Resident memory with many small znodes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use lockkeeper_wire::{ErrorCode, Request};
+
+use crate::load::create;
+use crate::proc;
+use crate::socket::Socket;
+
+const PARENTS: usize = 100;
+const CHILDREN: usize = 1000;
+const DATA_LEN: usize = 100;
+const IN_FLIGHT: usize = 256;
+
+/// Time for a server to give back what it took for the load.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Resident memory, bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resident {
+    pub(crate) settled: u64,
+    /// After a full collection, for a server in Java where `jcmd` can ask for one.
+    pub(crate) collected: Option<u64>,
+}
+
+/// Fills a fresh server and looks at its memory.
+pub(crate) fn run(address: SocketAddr, pid: u32) -> io::Result<Resident> {
+    let mut socket = Socket::open(address)?;
+    let data = Bytes::from(vec![b'x'; DATA_LEN]);
+    let parents = (0..PARENTS).map(|parent| create(&format!("/p-{parent:02}"), Bytes::new()));
+    socket.run_all(parents, IN_FLIGHT, ErrorCode::OK)?;
+    let children = (0..PARENTS * CHILDREN).map(|number| {
+        let path = format!("/p-{:02}/z-{number:06}", number % PARENTS);
+        create(&path, data.clone())
+    });
+    socket.run_all(children, IN_FLIGHT, ErrorCode::OK)?;
+    socket.run_all([Request::CloseSession], 1, ErrorCode::OK)?;
+    thread::sleep(SETTLE);
+    Ok(Resident {
+        settled: proc::resident(pid)?,
+        collected: collect(pid).then(|| proc::resident(pid)).transpose()?,
+    })
+}
+
+/// Whether the process is a JVM that has done a full collection now.
+fn collect(pid: u32) -> bool {
+    let mut command = Command::new("jcmd");
+    command.arg(pid.to_string()).arg("GC.run");
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let collected = command.status().is_ok_and(|status| status.success());
+    if collected {
+        thread::sleep(SETTLE);
+    }
+    collected
+}
