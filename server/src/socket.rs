@@ -1,19 +1,23 @@
 //! A client's socket: whole frames come out, a connection's buffer goes in.
 
+use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use lockkeeper_wire::Deframer;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::links::Link;
 use crate::sync::lock;
 
-/// Bytes asked of the socket at a time.
-const READ_LEN: usize = 64 << 10;
+/// Fewest bytes asked of the socket at a time: what an idle connection keeps.
+const READ_LEN_MIN: usize = 4 << 10;
+
+/// Most bytes asked of the socket at a time.
+const READ_LEN_MAX: usize = 64 << 10;
 
 /// Sent bytes kept as room for the next replies; more is given back.
 const SPARE_LEN_MAX: usize = 256 << 10;
@@ -21,6 +25,8 @@ const SPARE_LEN_MAX: usize = 256 << 10;
 pub(crate) struct Socket {
     stream: TcpStream,
     pub(crate) deframer: Deframer,
+    /// Bytes asked of the socket next.
+    read_len: usize,
     /// Taken from the link's buffer and not accepted by the stream yet.
     sending: BytesMut,
     sent: usize,
@@ -31,6 +37,7 @@ impl Socket {
         Self {
             stream,
             deframer: Deframer::new(),
+            read_len: READ_LEN_MIN,
             sending: BytesMut::new(),
             sent: 0,
         }
@@ -66,15 +73,18 @@ impl Socket {
         }
     }
 
-    /// Reads a piece into the deframer; 0 at the end.
+    /// Reads a piece into the deframer; 0 at the end. The room for it is not cleared first, and
+    /// more is asked for next time if it was filled.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let buffer = self.deframer.buffer_mut();
-        let filled = buffer.len();
-        buffer.resize(filled + READ_LEN, 0);
-        let mut space = ReadBuf::new(&mut buffer[filled..]);
-        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut space);
-        let len = space.filled().len();
-        buffer.truncate(filled + len);
-        polled.map_ok(|()| len)
+        buffer.reserve(self.read_len);
+        let mut space = buffer.limit(self.read_len);
+        let len = ready!(pin!(self.stream.read_buf(&mut space)).poll(cx))?;
+        self.read_len = match len {
+            _ if len == self.read_len => (self.read_len * 2).min(READ_LEN_MAX),
+            _ if len < self.read_len / 4 => (self.read_len / 2).max(READ_LEN_MIN),
+            _ => self.read_len,
+        };
+        Poll::Ready(Ok(len))
     }
 }
