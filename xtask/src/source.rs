@@ -26,7 +26,8 @@ pub(crate) fn names(text: &str) -> Vec<Name> {
     let mut at = 0;
     while at < tokens.len() {
         let token = &tokens[at];
-        if token.text == "use" {
+        // `use<'a>` behind a type says what it captures and imports nothing.
+        if token.text == "use" && tokens.get(at + 1).is_none_or(|next| next.text != "<") {
             at = use_tree(&tokens, at + 1, "", &mut names);
         } else if is_word(&token.text) {
             let (path, next) = plain_path(&tokens, at);
@@ -259,6 +260,12 @@ mod tests {
             "bytes::Bytes",
         ];
         assert_eq!(paths(text), expected);
+    }
+
+    #[test]
+    fn a_precise_capture_is_no_import() {
+        let text = "fn f(&self) -> impl Fn() + use<Self> { { a::b() } }\nuse c::d;";
+        assert_eq!(paths(text), ["a::b", "c::d"]);
     }
 
     #[test]
