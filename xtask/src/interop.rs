@@ -6,8 +6,10 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use crate::run::{self, Result, cargo, root};
+use crate::suites;
 
 /// Where the tests look for our server's binary.
 const SERVER_VARIABLE: &str = "LOCKKEEPER_SERVER";
@@ -22,6 +24,8 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
         "--quiet",
         "--package",
         "lockkeeper-e2e",
+        "--features",
+        "interop",
         "--",
         "prepare",
     ];
@@ -45,7 +49,10 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
     {
         tests.env(SERVER_VARIABLE, server);
     }
-    run::run(&mut tests)
+    let started = Instant::now();
+    let tally = suites::count(&mut tests)?;
+    println!("\ninterop: {} s", started.elapsed().as_secs());
+    suites::conclude(tally)
 }
 
 /// Builds our server, if the workspace has one; returns its binary.
