@@ -6,9 +6,11 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use crate::python;
 use crate::run::{self, Result, cargo, root, target_folder};
+use crate::suites;
 use crate::test_c;
 
 /// Where the tests look for our server's binary.
@@ -30,6 +32,8 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
         "--quiet",
         "--package",
         "lockkeeper-e2e",
+        "--features",
+        "interop",
         "--",
         "prepare",
     ];
@@ -57,7 +61,10 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
     if std::env::var_os(PYTHON_VARIABLE).is_none() {
         tests.env(PYTHON_VARIABLE, python::interpreter()?);
     }
-    run::run(&mut tests)
+    let started = Instant::now();
+    let tally = suites::count(&mut tests)?;
+    println!("\ninterop: {} s", started.elapsed().as_secs());
+    suites::conclude(tally)
 }
 
 /// Builds our server, if the workspace has one; returns its binary.

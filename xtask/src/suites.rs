@@ -3,6 +3,8 @@
 //! A language is one function from nothing to a [`Tally`]; a language that has no tests yet is not
 //! in [`SUITES`]. Every suite runs even if one before it fails, so that the counts are whole.
 
+use std::process::Command;
+
 use crate::python;
 use crate::run::{Result, cargo, watch};
 use crate::test_c;
@@ -46,8 +48,13 @@ fn run_all(suites: &[Suite]) -> Result<()> {
     for line in lines {
         println!("{line}");
     }
-    println!("{}", describe(total));
-    if total.failed > 0 || total.broken {
+    conclude(total)
+}
+
+/// Prints the counts as the last line; fails unless every test passed.
+pub(crate) fn conclude(tally: Tally) -> Result<()> {
+    println!("{}", describe(tally));
+    if tally.failed > 0 || tally.broken {
         Err("not every test passed".into())
     } else {
         Ok(())
@@ -69,9 +76,18 @@ fn describe(tally: Tally) -> String {
 }
 
 fn rust() -> Result<Tally> {
+    count(&mut cargo(&[
+        "test",
+        "--workspace",
+        "--locked",
+        "--no-fail-fast",
+    ]))
+}
+
+/// Runs a command of `cargo test` and adds up what its test programs say.
+pub(crate) fn count(command: &mut Command) -> Result<Tally> {
     let mut tally = Tally::default();
-    let mut command = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    let succeeded = watch(&mut command, |line| {
+    let succeeded = watch(command, |line| {
         if let Some((passed, failed)) = parse_result(line) {
             tally.passed += passed;
             tally.failed += failed;

@@ -1,10 +1,10 @@
-//! Our client and our mutex on ensembles of Apache's server whose leader dies while they work.
+//! Our client and our mutex while the server they work with dies: alone, or as a leader.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lockkeeper::{Client, CreateMode, Outcome, Zxid};
-use lockkeeper_e2e::{Ensemble, Oracle, Peer, wait};
+use lockkeeper_e2e::{Ensemble, Oracle, Peer, Server, wait};
 use tokio::sync::mpsc;
 
 use crate::mutexes::lockkeeper;
@@ -64,20 +64,56 @@ async fn no_acknowledged_write_is_lost_with_the_leader() {
         for member in ensemble.members() {
             let reader = Client::connect(&member.connect_string()).await;
             let reader = reader.expect("a session");
-            reader.sync("/run").await.expect("a reply");
-            let there: BTreeSet<String> = reader
-                .children("/run")
-                .await
-                .expect("it is there")
-                .into_iter()
-                .map(|name| format!("/run/{name}"))
-                .collect();
-            let lost: Vec<_> = safe.difference(&there).collect();
+            let lost = missing(&reader, &safe).await;
             assert!(lost.is_empty(), "{peer}: lost {lost:?}");
             reader.close().await.expect("an orderly end");
         }
         client.close().await.expect("an orderly end");
     }
+}
+
+/// The same for a server alone, which comes back on what it has on disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_acknowledged_write_is_lost_in_a_crash() {
+    for peer in Peer::every() {
+        let mut server = Server::standalone(peer).expect("it starts");
+        let builder =
+            Client::builder(server.connect_string()).session_timeout(Duration::from_secs(30));
+        let client = builder.connect().await.expect("a session");
+        let parent = client.create("/run", "", CreateMode::Persistent);
+        parent.await.expect("a free path");
+        let (acknowledged, mut progress) = mpsc::unbounded_channel();
+        let writer = tokio::spawn(write_until_closed(client.clone(), acknowledged));
+        let mut safe = BTreeSet::new();
+        for _ in 0..3 {
+            let wanted = safe.len() + WRITES;
+            while safe.len() < wanted {
+                let next = tokio::time::timeout(LONG, progress.recv()).await;
+                safe.insert(
+                    next.expect("the server is back")
+                        .expect("the writer goes on"),
+                );
+            }
+            server.kill().expect("it runs");
+            server.restart().expect("it starts on its data");
+        }
+        progress.close();
+        while let Some(path) = progress.recv().await {
+            safe.insert(path);
+        }
+        writer.await.expect("no write breaks the order of zxids");
+        let lost = missing(&client, &safe).await;
+        assert!(lost.is_empty(), "{peer}: lost {lost:?}");
+        client.close().await.expect("an orderly end");
+    }
+}
+
+/// Those of the paths that are not there.
+async fn missing(client: &Client, paths: &BTreeSet<String>) -> Vec<String> {
+    client.sync("/run").await.expect("a reply");
+    let names = client.children("/run").await.expect("it is there");
+    let there: BTreeSet<String> = names.iter().map(|name| format!("/run/{name}")).collect();
+    paths.difference(&there).cloned().collect()
 }
 
 /// Creates znodes until nobody listens; tells the path of each that the server has acknowledged.

@@ -91,6 +91,24 @@ pub(super) async fn populate(client: &Client, server: SocketAddr) {
             .expect("everyone is admin");
     }
 
+    // As `setquota` of zkCli leaves them.
+    make(client, "/zookeeper/quota/data", "", persistent()).await;
+    let (limits, stats) = ("count=1000,bytes=-1", "count=6,bytes=200000");
+    make(
+        client,
+        "/zookeeper/quota/data/zookeeper_limits",
+        limits,
+        persistent(),
+    )
+    .await;
+    make(
+        client,
+        "/zookeeper/quota/data/zookeeper_stats",
+        stats,
+        persistent(),
+    )
+    .await;
+
     let multi = client.multi(vec![
         Op::create("/multi", "1", CreateMode::Persistent),
         Op::create("/multi/s-", "", CreateMode::EphemeralSequential),

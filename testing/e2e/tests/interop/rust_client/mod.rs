@@ -48,6 +48,7 @@ fn every_check() -> Vec<(&'static str, Check)> {
         multi::reads_fail_alone,
         access::lists_are_got_and_set,
         access::lists_are_refused,
+        access::a_revoked_right_is_gone_for_the_next_request,
         access::digest_opens_and_wrong_passwords_do_not,
         access::create_and_delete_belong_to_the_parent,
         access::who_am_i,

@@ -1,5 +1,6 @@
 package lockkeeper.peers;
 
+import static lockkeeper.peers.Checks.afterSetAcl;
 import static lockkeeper.peers.Checks.fails;
 import static lockkeeper.peers.Checks.is;
 import static lockkeeper.peers.Checks.isTrue;
@@ -35,7 +36,7 @@ final class AccessChecks {
             is("aversion", 0, stat.getAversion());
             is("aversion after set", 1, zk.setACL(root + "/a", Ids.READ_ACL_UNSAFE, 0).getAversion());
             is("read only", Ids.READ_ACL_UNSAFE, zk.getACL(root + "/a", null));
-            fails(Code.NOAUTH, () -> zk.setData(root + "/a", bytes("x"), -1));
+            afterSetAcl(() -> fails(Code.NOAUTH, () -> zk.setData(root + "/a", bytes("x"), -1)));
             fails(Code.NOAUTH, () -> zk.setACL(root + "/a", Ids.OPEN_ACL_UNSAFE, -1));
         });
         checks.add("acl-rejects", (zk, root) -> {
@@ -68,7 +69,8 @@ final class AccessChecks {
             fails(Code.NOAUTH, () -> zk.create(root + "/p/x", bytes(""), Ids.OPEN_ACL_UNSAFE,
                     CreateMode.PERSISTENT));
             zk.setACL(root + "/p", Ids.OPEN_ACL_UNSAFE, -1);
-            zk.create(root + "/p/x", bytes(""), Ids.READ_ACL_UNSAFE, CreateMode.PERSISTENT);
+            afterSetAcl(() -> zk.create(
+                    root + "/p/x", bytes(""), Ids.READ_ACL_UNSAFE, CreateMode.PERSISTENT));
             zk.delete(root + "/p/x", -1);
         });
         checks.add("who-am-i", (zk, root) -> {

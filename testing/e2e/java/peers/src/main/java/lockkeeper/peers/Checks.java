@@ -195,6 +195,26 @@ final class Checks {
         throw new AssertionError("expected " + code + " but the call succeeded");
     }
 
+    /**
+     * Repeats a call that must succeed or fail in the end.
+     *
+     * <p>A leader up to 3.8.7 and 3.9.6 judges by the list before setACL until it has applied the
+     * new one itself, which may be after a follower has answered.
+     */
+    static void afterSetAcl(Call call) throws Exception {
+        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(PATIENCE_MS);
+        while (true) {
+            try {
+                call.run();
+                return;
+            } catch (KeeperException | AssertionError e) {
+                if (System.nanoTime() > deadline) {
+                    throw e;
+                }
+            }
+        }
+    }
+
     /** Sends sync and waits for its reply, so that everything sent before has been answered. */
     static void sync(ZooKeeper zk, String path) throws Exception {
         CountDownLatch answered = new CountDownLatch(1);
