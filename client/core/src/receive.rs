@@ -138,8 +138,11 @@ impl Session {
             zxid: (zxid > Zxid::ZERO).then_some(zxid),
         };
         for watcher in watchers {
-            let event = event.clone();
-            self.events.push_back(Event::Watch { watcher, event });
+            self.events.push_back(Event::Watch {
+                watcher,
+                event: event.clone(),
+                is_last: !self.watches.contains(watcher),
+            });
         }
         self.remove_on_server(removal);
         Ok(())

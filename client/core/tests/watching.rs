@@ -7,7 +7,8 @@ use lockkeeper_session::{Event, State, Ticket, WatchEnd};
 use lockkeeper_wire::reply::{ErrorResponse, GetChildrenResponse, StatResponse};
 use lockkeeper_wire::request::{AddWatchRequest, PathWatch, PathWatcherType};
 use lockkeeper_wire::{
-    AddWatchMode, ErrorCode, EventType, Request, Response, Stat, WatcherType, Xid,
+    AddWatchMode, ErrorCode, EventType, ReplyHeader, Request, Response, Stat, WatcherType, Xid,
+    Zxid, reply, watch,
 };
 
 fn exists(path: &str) -> Request {
@@ -114,10 +115,51 @@ fn a_refused_read_leaves_no_watch() {
     let mut world = World::connected();
     world.submit(1, get_watched("/a"));
     world.reply(Xid(1), ErrorCode::NO_NODE, &Response::Empty);
-    assert!(world.result(1).is_err());
-    assert!(!world.session.is_watching(Ticket(1)));
+    assert!(matches!(
+        world.event(),
+        Event::Reply {
+            result: Err(_),
+            is_watching: false,
+            ..
+        }
+    ));
     world.notify(EventType::NodeCreated, "/a");
     assert!(world.events.is_empty());
+}
+
+/// What is behind an event in the queue must not change what the event says.
+#[test]
+fn events_that_came_together_tell_each_what_was_so_in_its_turn() {
+    let mut world = World::connected();
+    world.submit(1, exists("/none"));
+    let (xid, _) = world.request().unwrap();
+    let (zxid, err) = (Zxid(101), ErrorCode::NO_NODE);
+    world.feed(|out| {
+        reply::encode_frame(ReplyHeader { xid, zxid, err }, &Response::Empty, out);
+        watch::encode_frame(EventType::NodeCreated, Zxid(-1), "/none", out);
+    });
+    assert!(matches!(
+        world.event(),
+        Event::Reply {
+            is_watching: true,
+            ..
+        }
+    ));
+    assert!(matches!(world.event(), Event::Watch { is_last: true, .. }));
+
+    arm(&mut world, 2, add_watch("/p", AddWatchMode::Persistent));
+    world.session.close(world.now);
+    world.settle();
+    let (xid, _) = world.request().unwrap();
+    let (zxid, err) = (Zxid(102), ErrorCode::OK);
+    world.feed(|out| {
+        watch::encode_frame(EventType::NodeDataChanged, Zxid(-1), "/p", out);
+        reply::encode_frame(ReplyHeader { xid, zxid, err }, &Response::Empty, out);
+    });
+    assert!(matches!(world.event(), Event::Watch { is_last: false, .. }));
+    assert_eq!(world.states(), [State::Closed]);
+    let (watcher, why) = (Ticket(2), WatchEnd::Closed);
+    assert_eq!(world.event(), Event::WatchEnd { watcher, why });
 }
 
 #[test]
@@ -204,7 +246,8 @@ fn watchers_of_a_refused_chunk_are_told() {
     let why = WatchEnd::Refused(ErrorCode::MARSHALLING_ERROR);
     let watcher = Ticket(1);
     assert_eq!(world.event(), Event::WatchEnd { watcher, why });
-    assert!(!world.session.is_watching(watcher));
+    world.notify(EventType::NodeDataChanged, "/a");
+    assert!(world.events.is_empty());
 }
 
 #[test]
