@@ -38,7 +38,8 @@ impl Session {
                 if let LinkLoss::Protocol(what) = why {
                     warn!(session = %self.id, %what, "server broke the protocol: link dropped");
                 }
-                self.drop_link(now, why);
+                // What is left in `frames` came over that link and says nothing about the next one.
+                return self.drop_link(now, why);
             }
         }
     }
