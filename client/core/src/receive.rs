@@ -79,7 +79,10 @@ impl Session {
         self.password = answer.password.unwrap_or_default();
         self.seen_read_write |= !read_only;
         let timeout = Duration::from_millis(answer.timeout_ms.unsigned_abs().into());
-        self.timers.established(timeout, asked_at, now);
+        self.timers.established(timeout, now);
+        if !read_only {
+            self.timers.validated(asked_at);
+        }
         self.take_link(read_only, now);
         Ok(())
     }
@@ -105,8 +108,15 @@ impl Session {
             return Ok(());
         };
         let asked_at = link.pings.pop_front().ok_or(order(Xid::PING, None))?;
-        self.timers.acknowledged(asked_at, false, now);
+        self.acknowledged(asked_at, false, now);
         Ok(())
+    }
+
+    /// A server that reads only is cut off from the leader, and its word does not reach there.
+    fn acknowledged(&mut self, asked_at: Instant, committed: bool, now: Instant) {
+        if matches!(&self.phase, Phase::Connected(link) if !link.read_only) {
+            self.timers.acknowledged(asked_at, committed, now);
+        }
     }
 
     fn handle_auth(&mut self, code: ErrorCode) -> Result<(), LinkLoss> {
@@ -166,7 +176,7 @@ impl Session {
             sent_at, mut entry, ..
         } = sent;
         let committed = entry.request.is_none() && header.err.is_ok();
-        self.timers.acknowledged(sent_at, committed, now);
+        self.acknowledged(sent_at, committed, now);
         match entry.purpose {
             Purpose::Call(_) | Purpose::Abandoned(_) => self.answer_call(entry, header, body),
             // NoWatcher means that it is gone already; a kind that an old server does not know

@@ -295,8 +295,8 @@ impl Session {
     }
 
     /// Until when the ensemble cannot have ended the session, as far as this side can know: 7/10
-    /// of the timeout after the newest answered request was sent. `None` before the first connect
-    /// and after the end.
+    /// of the timeout after the newest answered request was sent, not counting what a read-only
+    /// server answers. `None` before the first connect and after the end.
     ///
     /// Holds for servers whose minimum timeout is at least two ticks, which is the default.
     pub fn lease_deadline(&self) -> Option<Instant> {

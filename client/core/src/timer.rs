@@ -38,13 +38,17 @@ impl Timers {
         self.timeout
     }
 
-    /// A handshake that was sent at `asked_at` has been answered: the session is alive and its
-    /// clock at the leader has started anew.
-    pub(crate) fn established(&mut self, timeout: Duration, asked_at: Instant, now: Instant) {
+    /// A server has taken the session over a new link.
+    pub(crate) fn established(&mut self, timeout: Duration, now: Instant) {
         self.timeout = timeout;
         self.sent_at = now;
         self.heard_at = now;
-        self.lease = Some(asked_at + lease_len(timeout));
+    }
+
+    /// A handshake that was sent at `asked_at` has been answered by a server with a quorum: the
+    /// leader has looked at the session, and its clock there has started anew.
+    pub(crate) fn validated(&mut self, asked_at: Instant) {
+        self.lease = Some(asked_at + lease_len(self.timeout));
     }
 
     pub(crate) fn sent(&mut self, now: Instant) {
@@ -146,7 +150,7 @@ mod tests {
     fn formulas() {
         let zero = anywhen();
         let mut timers = Timers::new(T, zero);
-        timers.established(T, zero, zero);
+        timers.established(T, zero);
         assert_eq!(timers.heartbeat_at(false), zero + secs(2));
         assert_eq!(timers.failover_at(), zero + secs(4));
         assert_eq!(timers.expiry_at(), zero + secs(8));
@@ -157,7 +161,7 @@ mod tests {
         assert_eq!(timers.attempt_until(3, zero + secs(3)), zero + secs(4));
         assert_eq!(timers.attempt_until(1, zero + secs(7)), zero + secs(13));
         let mut long = Timers::new(secs(60), zero);
-        long.established(secs(60), zero, zero);
+        long.established(secs(60), zero);
         assert_eq!(long.heartbeat_at(false), zero + secs(10));
     }
 
@@ -166,7 +170,9 @@ mod tests {
         let zero = anywhen();
         let mut timers = Timers::new(T, zero);
         assert_eq!(timers.lease(), None);
-        timers.established(T, zero, zero + secs(1));
+        timers.established(T, zero + secs(1));
+        assert_eq!(timers.lease(), None);
+        timers.validated(zero);
         let first = zero + Duration::from_millis(4200);
         assert_eq!(timers.lease(), Some(first));
         timers.acknowledged(zero + secs(1), false, zero + secs(2));
