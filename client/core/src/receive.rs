@@ -263,6 +263,7 @@ impl Session {
     }
 
     fn restored(&mut self, chunk: &Request, code: ErrorCode) {
+        self.watches.chunk_done();
         if code.is_ok() {
             for watcher in self.watches.rearmed(chunk) {
                 self.events.push_back(Event::Rearmed { watcher });

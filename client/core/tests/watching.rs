@@ -234,6 +234,35 @@ fn long_lists_go_in_chunks_with_one_zxid() {
     assert_eq!(paths, 3001);
 }
 
+/// The first chunk's reply shows a later zxid; what the second one asks for is older.
+#[test]
+fn a_restore_that_is_cut_short_starts_again_from_the_same_zxid() {
+    let mut world = World::connected();
+    for at in 0..2000 {
+        arm(&mut world, at, get_watched(&format!("/{at:0100}")));
+    }
+    let seen = world.session.zxid_seen();
+    let relative = |request: &Request| match request {
+        Request::SetWatches(body) => body.relative_zxid,
+        other => panic!("{other:?}"),
+    };
+    world.lose();
+    world.welcome();
+    let sent = world.requests();
+    assert_eq!(sent.len(), 2);
+    world.reply_at(sent[0].0, seen.0 + 50, ErrorCode::OK, &Response::Empty);
+    world.lose();
+    world.welcome();
+    let sent = world.requests();
+    for (xid, request) in sent {
+        assert_eq!(relative(&request), seen);
+        world.reply_at(xid, seen.0 + 60, ErrorCode::OK, &Response::Empty);
+    }
+    world.lose();
+    world.welcome();
+    assert_eq!(relative(&world.request().unwrap().1), Zxid(seen.0 + 60));
+}
+
 #[test]
 fn watchers_of_a_refused_chunk_are_told() {
     let mut world = World::connected();
