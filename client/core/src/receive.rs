@@ -182,6 +182,8 @@ impl Session {
             // NoWatcher means that it is gone already; a kind that an old server does not know
             // leaves an event too many at worst.
             Purpose::Unwatch => Ok(()),
+            // A matter of the link or the session; the next link asks again.
+            Purpose::Restore if ends_link(header.err) => Err(LinkLoss::Code(header.err)),
             Purpose::Restore => {
                 let chunk = entry.request.take().expect("kept until it is answered");
                 self.restored(&chunk, header.err);
@@ -195,17 +197,22 @@ impl Session {
     }
 
     /// A server refuses an operation that it does not know at once, ahead of earlier replies, and
-    /// hangs up (`client-protocol` 3.3). The call must learn of it, or it would be asked again.
+    /// hangs up (`client-protocol` 3.3). Whoever asked must learn of it, or it would be asked again.
     fn handle_out_of_turn(
         &mut self,
         header: ReplyHeader,
         oldest: Option<Xid>,
     ) -> Result<(), LinkLoss> {
         if header.err == ErrorCode::UNIMPLEMENTED
-            && let Some(sent) = self.pending.answer_out_of_turn(header.xid)
+            && let Some(Sent { entry, .. }) = self.pending.answer_out_of_turn(header.xid)
         {
-            let error = refusal(&sent.entry, header.err);
-            self.end_entry(sent.entry, error);
+            match (entry.purpose, &entry.request) {
+                (Purpose::Restore, Some(chunk)) => self.restored(chunk, header.err),
+                _ => {
+                    let error = refusal(&entry, header.err);
+                    self.end_entry(entry, error);
+                }
+            }
             return Ok(());
         }
         Err(order(header.xid, oldest))

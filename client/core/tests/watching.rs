@@ -280,6 +280,41 @@ fn watchers_of_a_refused_chunk_are_told() {
 }
 
 #[test]
+fn a_restore_refused_for_the_links_sake_is_asked_of_the_next_server() {
+    let mut world = World::connected();
+    arm(&mut world, 1, get_watched("/a"));
+    world.lose();
+    world.welcome();
+    world.states();
+    let (xid, _) = world.request().unwrap();
+    world.reply(xid, ErrorCode::SESSION_MOVED, &Response::Empty);
+    assert_eq!(world.states(), [State::Suspended]);
+    assert!(world.events.is_empty());
+    world.welcome();
+    assert!(matches!(
+        world.request().unwrap().1,
+        Request::SetWatches(body) if body.data == ["/a"]
+    ));
+}
+
+#[test]
+fn a_chunk_that_an_old_server_refuses_out_of_turn_ends_its_watches() {
+    let mut world = World::connected();
+    for at in 0..2000 {
+        arm(&mut world, at, get_watched(&format!("/{at:0100}")));
+    }
+    arm(&mut world, 2000, add_watch("/p", AddWatchMode::Persistent));
+    world.lose();
+    world.welcome();
+    world.states();
+    let (xid, request) = world.requests().pop().unwrap();
+    assert!(matches!(request, Request::SetWatches2(_)));
+    world.reply(xid, ErrorCode::UNIMPLEMENTED, &Response::Empty);
+    let (watcher, why) = (Ticket(2000), WatchEnd::Refused(ErrorCode::UNIMPLEMENTED));
+    assert!(world.events.contains(&Event::WatchEnd { watcher, why }));
+}
+
+#[test]
 fn the_last_watcher_takes_the_servers_watch_along() {
     let mut world = World::connected();
     arm(&mut world, 1, get_watched("/a"));
