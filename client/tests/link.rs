@@ -7,9 +7,10 @@ use std::time::Duration;
 use common::{ID, Server, data, soon, stat};
 use futures::FutureExt as _;
 use lockkeeper::{
-    AddWatchMode, Client, CreateMode, Error, ErrorCode, EventType, LinkLoss, Misuse, Outcome,
+    AddWatchMode, Client, CreateMode, Error, ErrorCode, EventType, LinkLoss, Misuse, Op, Outcome,
     SessionId, State, WatchEnd, WatchItem, Zxid,
 };
+use lockkeeper_wire::multi::MultiResponse;
 use lockkeeper_wire::reply::ErrorResponse;
 use lockkeeper_wire::{ReplyHeader, Request, Response, reply, watch};
 
@@ -292,6 +293,19 @@ async fn a_persistent_watch_ends_behind_an_event_told_in_one_piece_with_the_end(
     assert_eq!(closed, Ok(()));
     assert!(matches!(soon(watch.next()).await, Ok(WatchItem::Event(_))));
     assert_eq!(soon(watch.next()).await, Err(WatchEnd::Closed));
+}
+
+#[tokio::test]
+async fn a_multi_answered_with_fewer_parts_is_an_error() {
+    let server = Server::new().await;
+    let (client, mut peer) = server.connected().await;
+    let multi = client.multi(vec![Op::check("/a", None)]);
+    let (xid, _) = soon(peer.take()).await;
+    let body = Response::Multi(MultiResponse { results: vec![] });
+    peer.reply(xid, ErrorCode::OK, &body).await;
+    let error = soon(multi).await.unwrap_err();
+    assert!(matches!(error, Error::Protocol { .. }), "{error:?}");
+    assert_eq!(error.outcome(), Outcome::Unknown);
 }
 
 #[tokio::test]
