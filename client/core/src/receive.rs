@@ -113,9 +113,9 @@ impl Session {
     }
 
     /// A server that reads only is cut off from the leader, and its word does not reach there.
-    fn acknowledged(&mut self, asked_at: Instant, committed: bool, now: Instant) {
+    fn acknowledged(&mut self, asked_at: Instant, checked: bool, now: Instant) {
         if matches!(&self.phase, Phase::Connected(link) if !link.read_only) {
-            self.timers.acknowledged(asked_at, committed, now);
+            self.timers.acknowledged(asked_at, checked, now);
         }
     }
 
@@ -175,10 +175,11 @@ impl Session {
         let Sent {
             sent_at, mut entry, ..
         } = sent;
-        let committed = entry.request.is_none() && header.err.is_ok();
-        self.acknowledged(sent_at, committed, now);
+        self.acknowledged(sent_at, false, now);
         match entry.purpose {
-            Purpose::Call(_) | Purpose::Abandoned(_) => self.answer_call(entry, header, body),
+            Purpose::Call(_) | Purpose::Abandoned(_) => {
+                self.answer_call(entry, sent_at, header, body, now)
+            }
             // NoWatcher means that it is gone already; a kind that an old server does not know
             // leaves an event too many at worst.
             Purpose::Unwatch => Ok(()),
@@ -221,8 +222,10 @@ impl Session {
     fn answer_call(
         &mut self,
         entry: Entry,
+        sent_at: Instant,
         header: ReplyHeader,
         body: &mut Reader<'_>,
+        now: Instant,
     ) -> Result<(), LinkLoss> {
         let decoded = if header.err.is_ok() {
             Response::decode(entry.op, body)
@@ -237,6 +240,9 @@ impl Session {
                 return Err(LinkLoss::Protocol(what));
             }
         };
+        if entry.is_write() && header.err.is_ok() && !is_refused(&response) {
+            self.acknowledged(sent_at, true, now);
+        }
         self.register(&entry, header.err);
         if let Purpose::Call(ticket) = entry.purpose {
             let result = if header.err.is_ok() {
@@ -304,6 +310,11 @@ fn watch_left(request: &Request, code: ErrorCode) -> Option<WatchKind> {
         }
         _ => None,
     }
+}
+
+/// Whether a multi was refused, perhaps for its session's sake: its header does not say so.
+fn is_refused(response: &Response) -> bool {
+    matches!(response, Response::Multi(body) if body.failure().is_some())
 }
 
 fn refusal(entry: &Entry, code: ErrorCode) -> Error {

@@ -21,6 +21,16 @@ pub(crate) struct Timers {
     sent_at: Instant,
     heard_at: Instant,
     lease: Option<Instant>,
+    /// Once the lease has run out: where the next one can begin.
+    touch: Option<Touch>,
+}
+
+/// A request that was answered after the lease had run out.
+#[derive(Clone, Debug)]
+struct Touch {
+    sent_at: Instant,
+    /// From then on the leader has heard of it, if it still has the session.
+    relayed_at: Instant,
 }
 
 impl Timers {
@@ -30,6 +40,7 @@ impl Timers {
             sent_at: now,
             heard_at: now,
             lease: None,
+            touch: None,
         }
     }
 
@@ -59,17 +70,35 @@ impl Timers {
         self.heard_at = self.heard_at.max(now);
     }
 
-    /// A request sent at `asked_at` has been answered.
+    /// A request sent at `asked_at` has been answered; `checked` if the leader had to find the
+    /// session alive for it.
     ///
     /// A reply that comes after the lease has run out proves nothing by itself: a follower may
-    /// answer for a session that the leader has already ended. A committed write does prove it,
-    /// since the leader has looked at the session (`committed`).
-    pub(crate) fn acknowledged(&mut self, asked_at: Instant, committed: bool, now: Instant) {
-        let extended = asked_at + lease_len(self.timeout);
-        if let Some(lease) = &mut self.lease
-            && (committed || now <= *lease)
+    /// answer for a session that the leader has already ended, and the leader's look at a session
+    /// does not prolong it. Two replies do prove it: one whose touch must have reached the leader
+    /// before it looked, and found the session alive, for the second. The lease then counts from
+    /// the first.
+    pub(crate) fn acknowledged(&mut self, asked_at: Instant, checked: bool, now: Instant) {
+        let Some(lease) = self.lease else {
+            return;
+        };
+        let len = lease_len(self.timeout);
+        if now <= lease {
+            self.lease = Some(lease.max(asked_at + len));
+            return;
+        }
+        if let Some(touch) = &self.touch
+            && checked
+            && asked_at >= touch.relayed_at
         {
-            *lease = extended.max(*lease);
+            self.lease = Some(lease.max(touch.sent_at + len));
+        }
+        let is_spent = |touch: &Touch| touch.sent_at + len <= now;
+        if self.touch.as_ref().is_none_or(is_spent) {
+            self.touch = Some(Touch {
+                sent_at: asked_at,
+                relayed_at: now + relay_len(self.timeout),
+            });
         }
     }
 
@@ -131,6 +160,11 @@ fn lease_len(timeout: Duration) -> Duration {
     timeout * 7 / 10
 }
 
+/// How long the leader may take to hear of a touch: what a lease falls short of `t`.
+fn relay_len(timeout: Duration) -> Duration {
+    timeout - lease_len(timeout)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,8 +218,19 @@ mod tests {
             "came after the lease had ended"
         );
         timers.acknowledged(zero + secs(5), true, zero + secs(6));
+        assert_eq!(
+            timers.lease(),
+            Some(first + secs(1)),
+            "the leader looked, but may not have heard of a touch before"
+        );
+        let later = zero + Duration::from_millis(7800);
+        timers.acknowledged(later, false, zero + secs(8));
+        assert_eq!(timers.lease(), Some(first + secs(1)), "nobody looked");
+        timers.acknowledged(later, true, zero + secs(8));
         assert_eq!(timers.lease(), Some(first + secs(5)));
-        timers.acknowledged(zero, true, zero + secs(6));
-        assert_eq!(timers.lease(), Some(first + secs(5)), "never shrinks");
+        timers.acknowledged(zero + secs(8), false, zero + secs(9));
+        assert_eq!(timers.lease(), Some(first + secs(8)));
+        timers.acknowledged(zero, true, zero + secs(9));
+        assert_eq!(timers.lease(), Some(first + secs(8)), "never shrinks");
     }
 }
