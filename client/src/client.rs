@@ -224,14 +224,16 @@ impl Client {
     /// then nothing has been applied.
     pub fn multi(&self, ops: Vec<Op>) -> Call<Vec<OpResult>> {
         let acl = &self.owner.default_acl;
+        let asked = ops.len();
         let request = ops
             .into_iter()
             .map(|op| op.into_wire(acl))
             .collect::<Result<_, _>>()
             .map(|ops| Request::Multi(MultiRequest { ops }));
-        self.call(request, |result| match result? {
+        self.call(request, move |result| match result? {
             Response::Multi(body) => match body.failure() {
                 Some((index, code)) => Err(Error::Multi { index, code }),
+                None if body.results.len() != asked => wrong_kind(Response::Multi(body)),
                 None => body
                     .results
                     .into_iter()
@@ -250,13 +252,14 @@ impl Client {
     /// Reads several znodes in one request; parts fail alone. Not one moment's view: writes may
     /// fall between the parts. Servers from 3.6.
     pub fn multi_read(&self, ops: Vec<ReadOp>) -> Call<Vec<ReadResult>> {
+        let asked = ops.len();
         let request = ops
             .into_iter()
             .map(ReadOp::into_wire)
             .collect::<Result<_, _>>()
             .map(|ops| Request::MultiRead(MultiReadRequest { ops }));
-        self.call(request, |result| match result? {
-            Response::MultiRead(body) => Ok(body
+        self.call(request, move |result| match result? {
+            Response::MultiRead(body) if body.results.len() == asked => Ok(body
                 .results
                 .into_iter()
                 .map(ReadResult::from_wire)

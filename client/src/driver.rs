@@ -284,8 +284,12 @@ impl Driver {
                     self.wire = Wire::Dialing(self.shared.runtime.connect(server));
                 }
                 Event::Disconnect => self.wire = Wire::None,
-                Event::Reply { ticket, result } => {
-                    if result.is_err() && !self.session.is_watching(ticket) {
+                Event::Reply {
+                    ticket,
+                    result,
+                    is_watching,
+                } => {
+                    if result.is_err() && !is_watching {
                         self.slots.remove(&ticket);
                     }
                     if let Some((answer, weight)) = self.answers.take(ticket) {
@@ -295,7 +299,11 @@ impl Driver {
                         let _ = answer.send(result);
                     }
                 }
-                Event::Watch { watcher, event } => self.deliver(watcher, event),
+                Event::Watch {
+                    watcher,
+                    event,
+                    is_last,
+                } => self.deliver(watcher, event, is_last),
                 Event::Rearmed { watcher } => {
                     if let Some(slot) = self.slots.get(&watcher) {
                         slot.push(WatchItem::Rearmed, false);
@@ -315,18 +323,17 @@ impl Driver {
         any
     }
 
-    fn deliver(&mut self, watcher: Ticket, event: lockkeeper_session::WatchEvent) {
+    fn deliver(&mut self, watcher: Ticket, event: lockkeeper_session::WatchEvent, is_last: bool) {
         let Some(slot) = self.slots.get(&watcher) else {
             return;
         };
-        let last = !self.session.is_watching(watcher);
         let event = WatchEvent {
             kind: event.kind,
             path: event.path.to_string(),
             zxid: event.zxid,
         };
-        slot.push(WatchItem::Event(event), last);
-        if last {
+        slot.push(WatchItem::Event(event), is_last);
+        if is_last {
             self.slots.remove(&watcher);
         }
     }

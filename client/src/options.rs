@@ -380,7 +380,7 @@ pub(crate) fn texts(children: Vec<ByteStr>) -> Vec<String> {
 }
 
 /// The error for a reply of a kind that its request cannot have; the core decodes by operation, so
-/// only a part of a multi can differ.
+/// only the parts of a multi can differ, in kind and in number.
 pub(crate) fn wrong_kind<T>(_: Response) -> Result<T, Error> {
     Err(Error::Protocol {
         what: Violation::Kind,

@@ -54,8 +54,8 @@ struct SlotInner {
 }
 
 impl Slot {
-    /// Leaves an item; `last` for the only event of a one-shot watch.
-    pub(crate) fn push(&self, item: WatchItem, last: bool) {
+    /// Leaves an item; `is_last` for the only event of a one-shot watch.
+    pub(crate) fn push(&self, item: WatchItem, is_last: bool) {
         let waker = {
             let mut inner = locked(&self.inner);
             if inner.items.len() >= EVENTS_MAX {
@@ -64,7 +64,7 @@ impl Slot {
             } else if item != WatchItem::Rearmed || inner.items.back() != Some(&item) {
                 inner.items.push_back(item);
             }
-            inner.done |= last;
+            inner.done |= is_last;
             inner.waker.take()
         };
         waker.into_iter().for_each(Waker::wake);

@@ -7,11 +7,12 @@ use std::time::Duration;
 use common::{ID, Server, data, soon, stat};
 use futures::FutureExt as _;
 use lockkeeper::{
-    AddWatchMode, Client, CreateMode, Error, ErrorCode, EventType, LinkLoss, Misuse, Outcome,
+    AddWatchMode, Client, CreateMode, Error, ErrorCode, EventType, LinkLoss, Misuse, Op, Outcome,
     SessionId, State, WatchEnd, WatchItem, Zxid,
 };
+use lockkeeper_wire::multi::MultiResponse;
 use lockkeeper_wire::reply::ErrorResponse;
-use lockkeeper_wire::{Request, Response};
+use lockkeeper_wire::{ReplyHeader, Request, Response, reply, watch};
 
 #[tokio::test]
 async fn calls_go_out_in_order_awaited_or_not() {
@@ -252,6 +253,59 @@ async fn a_dropped_watch_is_taken_back() {
     peer.reply(xid, ErrorCode::OK, &data("x")).await;
     let (_, request) = soon(peer.take()).await;
     assert!(matches!(request, Request::RemoveWatches(body) if body.path == "/c"));
+}
+
+#[tokio::test]
+async fn a_creation_told_in_one_piece_with_the_absence_is_not_lost() {
+    let server = Server::new().await;
+    let (client, mut peer) = server.connected().await;
+    let watched = client.exists_watched("/a");
+    let (xid, _) = soon(peer.take()).await;
+    let (zxid, err) = (Zxid(0x11), ErrorCode::NO_NODE);
+    peer.send(|out| {
+        reply::encode_frame(ReplyHeader { xid, zxid, err }, &Response::Empty, out);
+        watch::encode_frame(EventType::NodeCreated, Zxid(0x12), "/a", out);
+    })
+    .await;
+    let (none, created) = soon(watched).await.unwrap();
+    assert_eq!(none, None);
+    assert_eq!(soon(created).await.unwrap().kind, EventType::NodeCreated);
+}
+
+#[tokio::test]
+async fn a_persistent_watch_ends_behind_an_event_told_in_one_piece_with_the_end() {
+    let server = Server::new().await;
+    let (client, mut peer) = server.connected().await;
+    let watch = client.watch("/p", AddWatchMode::Persistent);
+    let (xid, _) = soon(peer.take()).await;
+    let good = Response::Error(ErrorResponse { err: ErrorCode::OK });
+    peer.reply(xid, ErrorCode::OK, &good).await;
+    let mut watch = soon(watch).await.unwrap();
+    let (closed, ()) = tokio::join!(client.close(), async {
+        let (xid, _) = soon(peer.take()).await;
+        let (zxid, err) = (Zxid(0x12), ErrorCode::OK);
+        peer.send(|out| {
+            watch::encode_frame(EventType::NodeDataChanged, zxid, "/p", out);
+            reply::encode_frame(ReplyHeader { xid, zxid, err }, &Response::Empty, out);
+        })
+        .await;
+    });
+    assert_eq!(closed, Ok(()));
+    assert!(matches!(soon(watch.next()).await, Ok(WatchItem::Event(_))));
+    assert_eq!(soon(watch.next()).await, Err(WatchEnd::Closed));
+}
+
+#[tokio::test]
+async fn a_multi_answered_with_fewer_parts_is_an_error() {
+    let server = Server::new().await;
+    let (client, mut peer) = server.connected().await;
+    let multi = client.multi(vec![Op::check("/a", None)]);
+    let (xid, _) = soon(peer.take()).await;
+    let body = Response::Multi(MultiResponse { results: vec![] });
+    peer.reply(xid, ErrorCode::OK, &body).await;
+    let error = soon(multi).await.unwrap_err();
+    assert!(matches!(error, Error::Protocol { .. }), "{error:?}");
+    assert_eq!(error.outcome(), Outcome::Unknown);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockkeeper::{Client, Error, ErrorCode, Op, OpResult};
+use lockkeeper::{Client, Error, ErrorCode, Op, OpResult, Outcome};
 
 use crate::contender::{Grant, Ticket};
 use crate::error::{LockError, LossReason};
@@ -134,12 +134,7 @@ impl Guard {
                     results.remove(0);
                     Ok(results)
                 }
-                Err(Error::Multi {
-                    index: 0,
-                    code: ErrorCode::NO_NODE,
-                }) => Err(LockError::Lost(LossReason::NodeDeleted)),
-                Err(Error::SessionExpired { .. }) => Err(LockError::Lost(LossReason::Expired)),
-                Err(error) => Err(error.into()),
+                Err(error) => Err(write_error(error)),
             }
         }
     }
@@ -176,6 +171,23 @@ impl Guard {
 
     fn cell(&self) -> &Arc<Cell> {
         &self.keep.0
+    }
+}
+
+/// What a guarded write that failed says about the hold; nothing where it may have been applied.
+fn write_error(error: Error) -> LockError {
+    match &error {
+        Error::Multi {
+            index: 0,
+            code: ErrorCode::NO_NODE,
+        } => LockError::Lost(LossReason::NodeDeleted),
+        Error::SessionExpired { outcome } if *outcome == Outcome::Unknown => error.into(),
+        Error::SessionExpired { .. } => LockError::Lost(LossReason::Expired),
+        // The leader's word, for the whole multi or for its first part.
+        _ if error.code() == Some(ErrorCode::SESSION_EXPIRED) => {
+            LockError::Lost(LossReason::Expired)
+        }
+        _ => error.into(),
     }
 }
 
@@ -220,5 +232,46 @@ impl GuardStates {
             .await;
         self.seen = next.or(seen);
         next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lockkeeper::{OpCode, OpError};
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_failed_says_lost_only_where_nothing_was_applied() {
+        let (index, outcome) = (0, Outcome::NotApplied);
+        let expired = LockError::Lost(LossReason::Expired);
+        for error in [
+            Error::SessionExpired { outcome },
+            Error::Multi {
+                index,
+                code: ErrorCode::SESSION_EXPIRED,
+            },
+            Error::Op(OpError {
+                code: ErrorCode::SESSION_EXPIRED,
+                op: OpCode::Multi,
+                path: String::new(),
+            }),
+        ] {
+            assert_eq!(write_error(error), expired);
+        }
+        let code = ErrorCode::NO_NODE;
+        assert_eq!(
+            write_error(Error::Multi { index, code }),
+            LockError::Lost(LossReason::NodeDeleted)
+        );
+        let index = 1;
+        for error in [
+            Error::Multi { index, code },
+            Error::SessionExpired {
+                outcome: Outcome::Unknown,
+            },
+        ] {
+            assert_eq!(write_error(error.clone()), LockError::Client(error));
+        }
     }
 }

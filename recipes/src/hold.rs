@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use lockkeeper::{Client, Error, State};
+use lockkeeper::{Client, Error, Op, State};
 
 use crate::error::LossReason;
 use crate::own::{OwnEnd, OwnWatch, stat_of_own};
@@ -77,7 +77,11 @@ pub(crate) async fn hold(client: &Client, cell: &Cell, path: &str, own: &mut Own
                 None if state == State::Connected => {
                     look = Some(look_again(client, path).boxed());
                 }
-                None => publish(cell, GuardState::Suspended),
+                // What was asked of the old link may be answered by one that reads only.
+                None => {
+                    look = None;
+                    publish(cell, GuardState::Suspended);
+                }
             },
             Input::Seen => {
                 look = None;
@@ -93,6 +97,9 @@ pub(crate) async fn hold(client: &Client, cell: &Cell, path: &str, own: &mut Own
 }
 
 /// Looks until the answer came under a lease that still runs: whether the znode is there.
+///
+/// A lease that ran out on a link that lived on is carried on only by what the leader has to look
+/// at the session for, so something is written: a check, which changes nothing.
 async fn look_again(client: &Client, path: &str) -> Result<bool, Error> {
     let mut retry = Retry::new(client);
     connected(client).await?;
@@ -107,6 +114,8 @@ async fn look_again(client: &Client, path: &str) -> Result<bool, Error> {
             return Ok(true);
         }
         retry.pause().await?;
+        // Whatever it says, the next look tells.
+        let _ = client.multi(vec![Op::check(path, None)]).await;
     }
 }
 

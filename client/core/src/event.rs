@@ -34,15 +34,19 @@ pub enum Event {
         ticket: Ticket,
         /// Its result with the caller's paths.
         result: Result<Response, Error>,
+        /// Whether it has left a watch: that depends on the operation and not on success alone.
+        is_watching: bool,
     },
     /// The session's state has changed.
     State(StateChange),
     /// Something happened to a watched znode.
     Watch {
-        /// The call that left the watch; of a one-shot watch never named again.
+        /// The call that left the watch.
         watcher: Ticket,
         /// What happened.
         event: WatchEvent,
+        /// Whether the watch was for one event and is done.
+        is_last: bool,
     },
     /// No event will come for a watch any more.
     WatchEnd {

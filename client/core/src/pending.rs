@@ -70,6 +70,11 @@ impl Entry {
         }
     }
 
+    /// Whether the leader has to carry it out.
+    pub(crate) fn is_write(&self) -> bool {
+        !has_no_effect(self.op)
+    }
+
     /// The ticket of the call that made the request, even when its caller is gone.
     pub(crate) fn ticket(&self) -> Option<Ticket> {
         match self.purpose {
@@ -172,7 +177,7 @@ impl Pending {
     /// Notes that an entry's frame has been written under a number of [`Pending::next_xid`].
     pub(crate) fn mark_sent(&mut self, xid: Xid, mut entry: Entry, now: Instant) {
         entry.sends = entry.sends.saturating_add(1);
-        if !has_no_effect(entry.op) && entry.purpose != Purpose::Restore {
+        if entry.is_write() && entry.purpose != Purpose::Restore {
             entry.request = None;
         }
         self.sent.push_back(Sent {

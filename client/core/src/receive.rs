@@ -38,7 +38,8 @@ impl Session {
                 if let LinkLoss::Protocol(what) = why {
                     warn!(session = %self.id, %what, "server broke the protocol: link dropped");
                 }
-                self.drop_link(now, why);
+                // What is left in `frames` came over that link and says nothing about the next one.
+                return self.drop_link(now, why);
             }
         }
     }
@@ -78,7 +79,10 @@ impl Session {
         self.password = answer.password.unwrap_or_default();
         self.seen_read_write |= !read_only;
         let timeout = Duration::from_millis(answer.timeout_ms.unsigned_abs().into());
-        self.timers.established(timeout, asked_at, now);
+        self.timers.established(timeout, now);
+        if !read_only {
+            self.timers.validated(asked_at);
+        }
         self.take_link(read_only, now);
         Ok(())
     }
@@ -104,8 +108,15 @@ impl Session {
             return Ok(());
         };
         let asked_at = link.pings.pop_front().ok_or(order(Xid::PING, None))?;
-        self.timers.acknowledged(asked_at, false, now);
+        self.acknowledged(asked_at, false, now);
         Ok(())
+    }
+
+    /// A server that reads only is cut off from the leader, and its word does not reach there.
+    fn acknowledged(&mut self, asked_at: Instant, checked: bool, now: Instant) {
+        if matches!(&self.phase, Phase::Connected(link) if !link.read_only) {
+            self.timers.acknowledged(asked_at, checked, now);
+        }
     }
 
     fn handle_auth(&mut self, code: ErrorCode) -> Result<(), LinkLoss> {
@@ -138,8 +149,11 @@ impl Session {
             zxid: (zxid > Zxid::ZERO).then_some(zxid),
         };
         for watcher in watchers {
-            let event = event.clone();
-            self.events.push_back(Event::Watch { watcher, event });
+            self.events.push_back(Event::Watch {
+                watcher,
+                event: event.clone(),
+                is_last: !self.watches.contains(watcher),
+            });
         }
         self.remove_on_server(removal);
         Ok(())
@@ -161,13 +175,16 @@ impl Session {
         let Sent {
             sent_at, mut entry, ..
         } = sent;
-        let committed = entry.request.is_none() && header.err.is_ok();
-        self.timers.acknowledged(sent_at, committed, now);
+        self.acknowledged(sent_at, false, now);
         match entry.purpose {
-            Purpose::Call(_) | Purpose::Abandoned(_) => self.answer_call(entry, header, body),
+            Purpose::Call(_) | Purpose::Abandoned(_) => {
+                self.answer_call(entry, sent_at, header, body, now)
+            }
             // NoWatcher means that it is gone already; a kind that an old server does not know
             // leaves an event too many at worst.
             Purpose::Unwatch => Ok(()),
+            // A matter of the link or the session; the next link asks again.
+            Purpose::Restore if ends_link(header.err) => Err(LinkLoss::Code(header.err)),
             Purpose::Restore => {
                 let chunk = entry.request.take().expect("kept until it is answered");
                 self.restored(&chunk, header.err);
@@ -181,17 +198,22 @@ impl Session {
     }
 
     /// A server refuses an operation that it does not know at once, ahead of earlier replies, and
-    /// hangs up (`client-protocol` 3.3). The call must learn of it, or it would be asked again.
+    /// hangs up (`client-protocol` 3.3). Whoever asked must learn of it, or it would be asked again.
     fn handle_out_of_turn(
         &mut self,
         header: ReplyHeader,
         oldest: Option<Xid>,
     ) -> Result<(), LinkLoss> {
         if header.err == ErrorCode::UNIMPLEMENTED
-            && let Some(sent) = self.pending.answer_out_of_turn(header.xid)
+            && let Some(Sent { entry, .. }) = self.pending.answer_out_of_turn(header.xid)
         {
-            let error = refusal(&sent.entry, header.err);
-            self.end_entry(sent.entry, error);
+            match (entry.purpose, &entry.request) {
+                (Purpose::Restore, Some(chunk)) => self.restored(chunk, header.err),
+                _ => {
+                    let error = refusal(&entry, header.err);
+                    self.end_entry(entry, error);
+                }
+            }
             return Ok(());
         }
         Err(order(header.xid, oldest))
@@ -200,8 +222,10 @@ impl Session {
     fn answer_call(
         &mut self,
         entry: Entry,
+        sent_at: Instant,
         header: ReplyHeader,
         body: &mut Reader<'_>,
+        now: Instant,
     ) -> Result<(), LinkLoss> {
         let decoded = if header.err.is_ok() {
             Response::decode(entry.op, body)
@@ -216,6 +240,9 @@ impl Session {
                 return Err(LinkLoss::Protocol(what));
             }
         };
+        if entry.is_write() && header.err.is_ok() && !is_refused(&response) {
+            self.acknowledged(sent_at, true, now);
+        }
         self.register(&entry, header.err);
         if let Purpose::Call(ticket) = entry.purpose {
             let result = if header.err.is_ok() {
@@ -249,6 +276,7 @@ impl Session {
     }
 
     fn restored(&mut self, chunk: &Request, code: ErrorCode) {
+        self.watches.chunk_done();
         if code.is_ok() {
             for watcher in self.watches.rearmed(chunk) {
                 self.events.push_back(Event::Rearmed { watcher });
@@ -282,6 +310,11 @@ fn watch_left(request: &Request, code: ErrorCode) -> Option<WatchKind> {
         }
         _ => None,
     }
+}
+
+/// Whether a multi was refused, perhaps for its session's sake: its header does not say so.
+fn is_refused(response: &Response) -> bool {
+    matches!(response, Response::Multi(body) if body.failure().is_some())
 }
 
 fn refusal(entry: &Entry, code: ErrorCode) -> Error {

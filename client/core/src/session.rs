@@ -176,8 +176,7 @@ impl Session {
         );
         assert!(!own, "{:?} is for the session to send", request.op());
         if let Some(end) = self.refuses() {
-            let result = Err(end.error(Outcome::NotApplied));
-            return self.events.push_back(Event::Reply { ticket, result });
+            return self.reply(ticket, Err(end.error(Outcome::NotApplied)));
         }
         let path = chroot::path_of(&request);
         chroot::prepend(&self.chroot, &mut request);
@@ -191,8 +190,7 @@ impl Session {
     /// Shows a credential to this server and to all that follow.
     pub fn add_auth(&mut self, _now: Instant, ticket: Ticket, credential: Credential) {
         if let Some(end) = self.refuses() {
-            let result = Err(end.error(Outcome::NotApplied));
-            return self.events.push_back(Event::Reply { ticket, result });
+            return self.reply(ticket, Err(end.error(Outcome::NotApplied)));
         }
         self.auth.add(credential, ticket);
     }
@@ -278,11 +276,6 @@ impl Session {
         }
     }
 
-    /// Whether the watch that a call has left is waiting for events.
-    pub fn is_watching(&self, ticket: Ticket) -> bool {
-        self.watches.contains(ticket)
-    }
-
     /// The session and its password; [`SessionId::NONE`] before a server has given one.
     pub fn credentials(&self) -> SessionCredentials {
         SessionCredentials {
@@ -302,8 +295,8 @@ impl Session {
     }
 
     /// Until when the ensemble cannot have ended the session, as far as this side can know: 7/10
-    /// of the timeout after the newest answered request was sent. `None` before the first connect
-    /// and after the end.
+    /// of the timeout after the newest answered request was sent, not counting what a read-only
+    /// server answers. `None` before the first connect and after the end.
     ///
     /// Holds for servers whose minimum timeout is at least two ticks, which is the default.
     pub fn lease_deadline(&self) -> Option<Instant> {
@@ -389,7 +382,11 @@ impl Session {
         if let Some(at) = self.deadline_of.remove(&ticket) {
             self.deadlines.remove(&(at, ticket));
         }
-        self.events.push_back(Event::Reply { ticket, result });
+        self.events.push_back(Event::Reply {
+            ticket,
+            result,
+            is_watching: self.watches.contains(ticket),
+        });
     }
 
     /// Queues a removal; without a link there is nothing to remove from.
@@ -463,7 +460,8 @@ impl Session {
         self.tell_connected();
     }
 
-    /// The end: every call and watch is told, then the state. Happens once.
+    /// The end: the state is told first, so that whoever hears of the end of a call or a watch
+    /// finds it; then every call and watch. Happens once.
     pub(crate) fn finish(&mut self, end: End) {
         if matches!(self.phase, Phase::Connecting(_) | Phase::Connected(_)) {
             self.events.push_back(Event::Disconnect);

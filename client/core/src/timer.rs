@@ -21,6 +21,16 @@ pub(crate) struct Timers {
     sent_at: Instant,
     heard_at: Instant,
     lease: Option<Instant>,
+    /// Once the lease has run out: where the next one can begin.
+    touch: Option<Touch>,
+}
+
+/// A request that was answered after the lease had run out.
+#[derive(Clone, Debug)]
+struct Touch {
+    sent_at: Instant,
+    /// From then on the leader has heard of it, if it still has the session.
+    relayed_at: Instant,
 }
 
 impl Timers {
@@ -30,6 +40,7 @@ impl Timers {
             sent_at: now,
             heard_at: now,
             lease: None,
+            touch: None,
         }
     }
 
@@ -38,13 +49,17 @@ impl Timers {
         self.timeout
     }
 
-    /// A handshake that was sent at `asked_at` has been answered: the session is alive and its
-    /// clock at the leader has started anew.
-    pub(crate) fn established(&mut self, timeout: Duration, asked_at: Instant, now: Instant) {
+    /// A server has taken the session over a new link.
+    pub(crate) fn established(&mut self, timeout: Duration, now: Instant) {
         self.timeout = timeout;
         self.sent_at = now;
         self.heard_at = now;
-        self.lease = Some(asked_at + lease_len(timeout));
+    }
+
+    /// A handshake that was sent at `asked_at` has been answered by a server with a quorum: the
+    /// leader has looked at the session, and its clock there has started anew.
+    pub(crate) fn validated(&mut self, asked_at: Instant) {
+        self.lease = Some(asked_at + lease_len(self.timeout));
     }
 
     pub(crate) fn sent(&mut self, now: Instant) {
@@ -55,17 +70,35 @@ impl Timers {
         self.heard_at = self.heard_at.max(now);
     }
 
-    /// A request sent at `asked_at` has been answered.
+    /// A request sent at `asked_at` has been answered; `checked` if the leader had to find the
+    /// session alive for it.
     ///
     /// A reply that comes after the lease has run out proves nothing by itself: a follower may
-    /// answer for a session that the leader has already ended. A committed write does prove it,
-    /// since the leader has looked at the session (`committed`).
-    pub(crate) fn acknowledged(&mut self, asked_at: Instant, committed: bool, now: Instant) {
-        let extended = asked_at + lease_len(self.timeout);
-        if let Some(lease) = &mut self.lease
-            && (committed || now <= *lease)
+    /// answer for a session that the leader has already ended, and the leader's look at a session
+    /// does not prolong it. Two replies do prove it: one whose touch must have reached the leader
+    /// before it looked, and found the session alive, for the second. The lease then counts from
+    /// the first.
+    pub(crate) fn acknowledged(&mut self, asked_at: Instant, checked: bool, now: Instant) {
+        let Some(lease) = self.lease else {
+            return;
+        };
+        let len = lease_len(self.timeout);
+        if now <= lease {
+            self.lease = Some(lease.max(asked_at + len));
+            return;
+        }
+        if let Some(touch) = &self.touch
+            && checked
+            && asked_at >= touch.relayed_at
         {
-            *lease = extended.max(*lease);
+            self.lease = Some(lease.max(touch.sent_at + len));
+        }
+        let is_spent = |touch: &Touch| touch.sent_at + len <= now;
+        if self.touch.as_ref().is_none_or(is_spent) {
+            self.touch = Some(Touch {
+                sent_at: asked_at,
+                relayed_at: now + relay_len(self.timeout),
+            });
         }
     }
 
@@ -127,6 +160,11 @@ fn lease_len(timeout: Duration) -> Duration {
     timeout * 7 / 10
 }
 
+/// How long the leader may take to hear of a touch: what a lease falls short of `t`.
+fn relay_len(timeout: Duration) -> Duration {
+    timeout - lease_len(timeout)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,7 +184,7 @@ mod tests {
     fn formulas() {
         let zero = anywhen();
         let mut timers = Timers::new(T, zero);
-        timers.established(T, zero, zero);
+        timers.established(T, zero);
         assert_eq!(timers.heartbeat_at(false), zero + secs(2));
         assert_eq!(timers.failover_at(), zero + secs(4));
         assert_eq!(timers.expiry_at(), zero + secs(8));
@@ -157,7 +195,7 @@ mod tests {
         assert_eq!(timers.attempt_until(3, zero + secs(3)), zero + secs(4));
         assert_eq!(timers.attempt_until(1, zero + secs(7)), zero + secs(13));
         let mut long = Timers::new(secs(60), zero);
-        long.established(secs(60), zero, zero);
+        long.established(secs(60), zero);
         assert_eq!(long.heartbeat_at(false), zero + secs(10));
     }
 
@@ -166,7 +204,9 @@ mod tests {
         let zero = anywhen();
         let mut timers = Timers::new(T, zero);
         assert_eq!(timers.lease(), None);
-        timers.established(T, zero, zero + secs(1));
+        timers.established(T, zero + secs(1));
+        assert_eq!(timers.lease(), None);
+        timers.validated(zero);
         let first = zero + Duration::from_millis(4200);
         assert_eq!(timers.lease(), Some(first));
         timers.acknowledged(zero + secs(1), false, zero + secs(2));
@@ -178,8 +218,19 @@ mod tests {
             "came after the lease had ended"
         );
         timers.acknowledged(zero + secs(5), true, zero + secs(6));
+        assert_eq!(
+            timers.lease(),
+            Some(first + secs(1)),
+            "the leader looked, but may not have heard of a touch before"
+        );
+        let later = zero + Duration::from_millis(7800);
+        timers.acknowledged(later, false, zero + secs(8));
+        assert_eq!(timers.lease(), Some(first + secs(1)), "nobody looked");
+        timers.acknowledged(later, true, zero + secs(8));
         assert_eq!(timers.lease(), Some(first + secs(5)));
-        timers.acknowledged(zero, true, zero + secs(6));
-        assert_eq!(timers.lease(), Some(first + secs(5)), "never shrinks");
+        timers.acknowledged(zero + secs(8), false, zero + secs(9));
+        assert_eq!(timers.lease(), Some(first + secs(8)));
+        timers.acknowledged(zero, true, zero + secs(9));
+        assert_eq!(timers.lease(), Some(first + secs(8)), "never shrinks");
     }
 }

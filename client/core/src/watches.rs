@@ -64,6 +64,8 @@ pub(crate) struct Watches {
     paths: BTreeMap<String, PathWatches>,
     by_ticket: BTreeMap<Ticket, (String, WatchKind)>,
     recursive_paths: usize,
+    /// The zxid that the restore on its way asks from, and the chunks of it without an answer.
+    restoring: Option<(Zxid, usize)>,
 }
 
 impl Watches {
@@ -181,11 +183,14 @@ impl Watches {
 
     /// The requests that arm every watch on a new link, each below the chunk limit.
     ///
-    /// A new link starts clean, so what was stale is no more.
+    /// A new link starts clean, so what was stale is no more. A restore that an earlier link took
+    /// down is done again from where it began: the reply of one chunk shows a zxid up to which
+    /// nobody has looked for the paths of the next.
     pub(crate) fn restore(&mut self, zxid_seen: Zxid) -> VecDeque<Request> {
+        let from = self.restoring.map_or(zxid_seen, |(from, _)| from);
         self.paths
             .retain(|_, entry| entry.expected > 0 || !entry.is_empty());
-        let mut chunks = Chunks::new(zxid_seen);
+        let mut chunks = Chunks::new(from);
         for entry in self.paths.values_mut() {
             entry.stale = false;
         }
@@ -196,7 +201,17 @@ impl Watches {
                 }
             }
         }
-        chunks.finish()
+        let chunks = chunks.finish();
+        self.restoring = (!chunks.is_empty()).then_some((from, chunks.len()));
+        chunks
+    }
+
+    /// A chunk has been answered, one way or the other.
+    pub(crate) fn chunk_done(&mut self) {
+        self.restoring = match self.restoring {
+            Some((from, left)) if left > 1 => Some((from, left - 1)),
+            _ => None,
+        };
     }
 
     /// The watchers of the persistent kinds that a chunk has armed again.
@@ -271,16 +286,16 @@ fn chunk_paths(chunk: &Request, kind: WatchKind) -> &[ByteStr] {
 
 /// Collects paths into requests of limited length.
 struct Chunks {
-    zxid_seen: Zxid,
+    relative_zxid: Zxid,
     open: SetWatches2,
     open_len: usize,
     done: VecDeque<Request>,
 }
 
 impl Chunks {
-    fn new(zxid_seen: Zxid) -> Self {
+    fn new(relative_zxid: Zxid) -> Self {
         Self {
-            zxid_seen,
+            relative_zxid,
             open: SetWatches2::default(),
             open_len: 0,
             done: VecDeque::new(),
@@ -306,7 +321,7 @@ impl Chunks {
     fn close(&mut self) {
         self.open_len = 0;
         let body = std::mem::take(&mut self.open);
-        let relative_zxid = self.zxid_seen;
+        let relative_zxid = self.relative_zxid;
         let request = if body.persistent.is_empty() && body.persistent_recursive.is_empty() {
             Request::SetWatches(watch::SetWatches {
                 relative_zxid,

@@ -360,3 +360,25 @@ fn generations_number_every_change() {
     assert_eq!((suspended.generation, connected.generation), (2, 3));
     assert_eq!(connected.session, ID);
 }
+
+/// Such a server has lost the ensemble, which may end the session meanwhile.
+#[test]
+fn a_server_without_a_quorum_carries_no_lease_on() {
+    let mut config = config("a,b");
+    config.read_only = true;
+    let mut world = World::new(config);
+    world.welcome();
+    let lease = world.session.lease_deadline();
+    world.advance(secs(1));
+    world.lose();
+    world.handshake();
+    world.answer_handshake_as(ID, T, true);
+    assert_eq!(world.session.lease_deadline(), lease);
+    world.advance(secs(2));
+    assert_eq!(world.request().unwrap().1, Request::Ping);
+    world.reply_at(Xid::PING, 0, ErrorCode::OK, &Response::Empty);
+    world.submit(1, get("/a"));
+    let (xid, _) = world.request().unwrap();
+    world.reply(xid, ErrorCode::OK, &data());
+    assert_eq!(world.session.lease_deadline(), lease);
+}

@@ -179,7 +179,7 @@ impl Reader {
     fn react(&mut self, world: &mut World) {
         while let Some(event) = world.events.pop_front() {
             match event {
-                Event::Reply { ticket, result } => {
+                Event::Reply { ticket, result, .. } => {
                     let request = self.asked.remove(&ticket).unwrap();
                     match result {
                         Ok(response) => self.answered(ticket, &response, world),

@@ -9,7 +9,7 @@ use lockkeeper_session::{CONFIG_PATH, Error, LinkLoss, Misuse, Outcome, State, T
 use lockkeeper_wire::multi::{MultiOp, MultiRequest, MultiResponse, MultiResult};
 use lockkeeper_wire::reply::{Create2Response, CreateResponse, GetEphemeralsResponse};
 use lockkeeper_wire::request::{CreateRequest, GetEphemeralsRequest, PathVersion, SetDataRequest};
-use lockkeeper_wire::{ErrorCode, Request, Response, Stat, Xid};
+use lockkeeper_wire::{ErrorCode, ReplyHeader, Request, Response, Stat, Xid, Zxid, reply};
 
 #[test]
 fn requests_go_out_and_come_back_in_order() {
@@ -325,4 +325,21 @@ fn a_chroot_reaches_into_multis_and_lists() {
     };
     world.reply(Xid(2), ErrorCode::OK, &paths(&["/app/e", "/apple/e"]));
     assert_eq!(world.result(2), Ok(paths(&["/e"])));
+}
+
+#[test]
+fn what_comes_behind_the_end_of_a_link_belongs_to_no_other() {
+    let mut world = World::connected();
+    world.advance(Duration::from_millis(1500));
+    world.submit(1, delete("/a"));
+    world.submit(2, get("/b"));
+    let dials = world.dials;
+    world.feed(|out| {
+        for (xid, err) in [(1, ErrorCode::SESSION_MOVED), (2, ErrorCode::NO_NODE)] {
+            let (xid, zxid) = (Xid(xid), Zxid(7));
+            reply::encode_frame(ReplyHeader { xid, zxid, err }, &Response::Empty, out);
+        }
+    });
+    assert!(world.linked, "a link that has held is followed at once");
+    assert_eq!(world.dials, dials + 1);
 }

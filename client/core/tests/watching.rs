@@ -7,7 +7,8 @@ use lockkeeper_session::{Event, State, Ticket, WatchEnd};
 use lockkeeper_wire::reply::{ErrorResponse, GetChildrenResponse, StatResponse};
 use lockkeeper_wire::request::{AddWatchRequest, PathWatch, PathWatcherType};
 use lockkeeper_wire::{
-    AddWatchMode, ErrorCode, EventType, Request, Response, Stat, WatcherType, Xid,
+    AddWatchMode, ErrorCode, EventType, ReplyHeader, Request, Response, Stat, WatcherType, Xid,
+    Zxid, reply, watch,
 };
 
 fn exists(path: &str) -> Request {
@@ -114,10 +115,51 @@ fn a_refused_read_leaves_no_watch() {
     let mut world = World::connected();
     world.submit(1, get_watched("/a"));
     world.reply(Xid(1), ErrorCode::NO_NODE, &Response::Empty);
-    assert!(world.result(1).is_err());
-    assert!(!world.session.is_watching(Ticket(1)));
+    assert!(matches!(
+        world.event(),
+        Event::Reply {
+            result: Err(_),
+            is_watching: false,
+            ..
+        }
+    ));
     world.notify(EventType::NodeCreated, "/a");
     assert!(world.events.is_empty());
+}
+
+/// What is behind an event in the queue must not change what the event says.
+#[test]
+fn events_that_came_together_tell_each_what_was_so_in_its_turn() {
+    let mut world = World::connected();
+    world.submit(1, exists("/none"));
+    let (xid, _) = world.request().unwrap();
+    let (zxid, err) = (Zxid(101), ErrorCode::NO_NODE);
+    world.feed(|out| {
+        reply::encode_frame(ReplyHeader { xid, zxid, err }, &Response::Empty, out);
+        watch::encode_frame(EventType::NodeCreated, Zxid(-1), "/none", out);
+    });
+    assert!(matches!(
+        world.event(),
+        Event::Reply {
+            is_watching: true,
+            ..
+        }
+    ));
+    assert!(matches!(world.event(), Event::Watch { is_last: true, .. }));
+
+    arm(&mut world, 2, add_watch("/p", AddWatchMode::Persistent));
+    world.session.close(world.now);
+    world.settle();
+    let (xid, _) = world.request().unwrap();
+    let (zxid, err) = (Zxid(102), ErrorCode::OK);
+    world.feed(|out| {
+        watch::encode_frame(EventType::NodeDataChanged, Zxid(-1), "/p", out);
+        reply::encode_frame(ReplyHeader { xid, zxid, err }, &Response::Empty, out);
+    });
+    assert!(matches!(world.event(), Event::Watch { is_last: false, .. }));
+    assert_eq!(world.states(), [State::Closed]);
+    let (watcher, why) = (Ticket(2), WatchEnd::Closed);
+    assert_eq!(world.event(), Event::WatchEnd { watcher, why });
 }
 
 #[test]
@@ -192,6 +234,35 @@ fn long_lists_go_in_chunks_with_one_zxid() {
     assert_eq!(paths, 3001);
 }
 
+/// The first chunk's reply shows a later zxid; what the second one asks for is older.
+#[test]
+fn a_restore_that_is_cut_short_starts_again_from_the_same_zxid() {
+    let mut world = World::connected();
+    for at in 0..2000 {
+        arm(&mut world, at, get_watched(&format!("/{at:0100}")));
+    }
+    let seen = world.session.zxid_seen();
+    let relative = |request: &Request| match request {
+        Request::SetWatches(body) => body.relative_zxid,
+        other => panic!("{other:?}"),
+    };
+    world.lose();
+    world.welcome();
+    let sent = world.requests();
+    assert_eq!(sent.len(), 2);
+    world.reply_at(sent[0].0, seen.0 + 50, ErrorCode::OK, &Response::Empty);
+    world.lose();
+    world.welcome();
+    let sent = world.requests();
+    for (xid, request) in sent {
+        assert_eq!(relative(&request), seen);
+        world.reply_at(xid, seen.0 + 60, ErrorCode::OK, &Response::Empty);
+    }
+    world.lose();
+    world.welcome();
+    assert_eq!(relative(&world.request().unwrap().1), Zxid(seen.0 + 60));
+}
+
 #[test]
 fn watchers_of_a_refused_chunk_are_told() {
     let mut world = World::connected();
@@ -204,7 +275,43 @@ fn watchers_of_a_refused_chunk_are_told() {
     let why = WatchEnd::Refused(ErrorCode::MARSHALLING_ERROR);
     let watcher = Ticket(1);
     assert_eq!(world.event(), Event::WatchEnd { watcher, why });
-    assert!(!world.session.is_watching(watcher));
+    world.notify(EventType::NodeDataChanged, "/a");
+    assert!(world.events.is_empty());
+}
+
+#[test]
+fn a_restore_refused_for_the_links_sake_is_asked_of_the_next_server() {
+    let mut world = World::connected();
+    arm(&mut world, 1, get_watched("/a"));
+    world.lose();
+    world.welcome();
+    world.states();
+    let (xid, _) = world.request().unwrap();
+    world.reply(xid, ErrorCode::SESSION_MOVED, &Response::Empty);
+    assert_eq!(world.states(), [State::Suspended]);
+    assert!(world.events.is_empty());
+    world.welcome();
+    assert!(matches!(
+        world.request().unwrap().1,
+        Request::SetWatches(body) if body.data == ["/a"]
+    ));
+}
+
+#[test]
+fn a_chunk_that_an_old_server_refuses_out_of_turn_ends_its_watches() {
+    let mut world = World::connected();
+    for at in 0..2000 {
+        arm(&mut world, at, get_watched(&format!("/{at:0100}")));
+    }
+    arm(&mut world, 2000, add_watch("/p", AddWatchMode::Persistent));
+    world.lose();
+    world.welcome();
+    world.states();
+    let (xid, request) = world.requests().pop().unwrap();
+    assert!(matches!(request, Request::SetWatches2(_)));
+    world.reply(xid, ErrorCode::UNIMPLEMENTED, &Response::Empty);
+    let (watcher, why) = (Ticket(2000), WatchEnd::Refused(ErrorCode::UNIMPLEMENTED));
+    assert!(world.events.contains(&Event::WatchEnd { watcher, why }));
 }
 
 #[test]

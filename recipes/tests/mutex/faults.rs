@@ -326,3 +326,38 @@ async fn t38_spurious_events_grant_nothing() {
     granted(waiter).await.release().await.unwrap();
     assert_clean(&client, &path).await;
 }
+
+/// The process stops for longer than the lease, and finds an event that keeps the link alive.
+#[test]
+fn t36_a_lease_that_ran_out_on_a_live_link_is_carried_on_by_proof() {
+    let pausing = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let elsewhere = tokio::runtime::Runtime::new().unwrap();
+    pausing.block_on(async {
+        let server = server().await;
+        let client = connect(&server).await;
+        let path = fresh_path("t36");
+        let guard = Mutex::new(&client, &path).unwrap().lock().await.unwrap();
+        let mut states = guard.states();
+        assert_eq!(states.next().await, Some(GuardState::Held));
+        let own = guard.path().to_owned();
+        let other = elsewhere.spawn(async move {
+            let client = connect(&server).await;
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            client.set(&own, "x", None).await.unwrap();
+        });
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let generation = client.states().next().await.generation;
+        std::thread::sleep(Duration::from_millis(3500));
+        assert_eq!(guard.state(), GuardState::PossiblyLost);
+        assert_eq!(states.next().await, Some(GuardState::PossiblyLost));
+        let healed = tokio::time::timeout(PATIENCE, states.next()).await;
+        assert_eq!(healed.unwrap(), Some(GuardState::Held));
+        assert_eq!(client.states().next().await.generation, generation);
+        other.await.unwrap();
+        guard.release().await.unwrap();
+    });
+    elsewhere.shutdown_background();
+}

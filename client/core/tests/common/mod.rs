@@ -258,7 +258,7 @@ impl World {
     /// The next event, which must be this call's reply.
     pub(crate) fn result(&mut self, of: u64) -> Result<Response, lockkeeper_session::Error> {
         match self.event() {
-            Event::Reply { ticket, result } => {
+            Event::Reply { ticket, result, .. } => {
                 assert_eq!(ticket, Ticket(of));
                 result
             }
