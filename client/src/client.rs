@@ -365,8 +365,10 @@ impl Client {
     /// the timeout after the newest answered request was sent. `None` once the session is over.
     ///
     /// Before this instant nobody else holds a lock that rests on this session's ephemerals. It
-    /// says nothing about a process that is paused between the look and the act, nor about servers
-    /// whose minimum timeout was set below two ticks: protect what matters by fencing.
+    /// says nothing about a process that is paused between the look and the act, nor about a
+    /// machine that was suspended, whose monotonic clock on Linux stands still meanwhile, nor about
+    /// servers whose minimum timeout was set below two ticks: protect what matters by fencing. What
+    /// a server without a quorum answers does not move it.
     pub fn lease_deadline(&self) -> Option<Instant> {
         self.owner.shared.status.look(|view| view.lease)
     }
