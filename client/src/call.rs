@@ -65,7 +65,8 @@ impl<T> Call<T> {
         }
     }
 
-    /// Gives the call this long from now, in place of the client's default.
+    /// Gives the call this long from now, in place of the client's default, which stays for a time
+    /// beyond what the clock can say.
     ///
     /// When the time is up the call ends with [`Error::Timeout`]: with [`Outcome::NotApplied`] if
     /// the request had not left, and then it never does. The session and its link go on.

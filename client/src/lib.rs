@@ -27,8 +27,8 @@
 //! lock ← slot, states
 //! slot ← inbox ← watch, call, driver
 //! runtime ← call, driver
-//! options, call, watch, driver ← client ← builder
-//! retry ← builder
+//! call, watch, driver ← client ← builder
+//! options, client ← operations; retry ← builder
 //! ```
 
 #![forbid(unsafe_code)]
@@ -39,6 +39,7 @@ mod client;
 mod driver;
 mod inbox;
 mod lock;
+mod operations;
 mod options;
 mod retry;
 pub mod runtime;

@@ -52,7 +52,8 @@ impl Guard {
     /// The lease deadline is looked at here and not only when the background task runs, so that a
     /// process which wakes from a pause sees `PossiblyLost` at once. The deadline is the client's:
     /// it counts from the last answered request and allows for a server that relays contact with
-    /// delay, but not for a follower that was cut off from its leader for longer than that (see
+    /// delay, but not for a follower that was cut off from its leader for longer than that, nor
+    /// for a clock that stood still while the machine was suspended (see
     /// [`Client::lease_deadline`]). Only the fence is exact.
     pub fn state(&self) -> GuardState {
         let state = self.cell().read(|view| view.state);

@@ -6,6 +6,7 @@
 //! leader's clock.
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
@@ -23,13 +24,18 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// This process: the machine's name as the kernel has it, or `HOSTNAME`, or nothing.
+    /// This process: the machine's name as the kernel has it, or `HOSTNAME`, or nothing. Looked
+    /// up once.
     pub fn of_process() -> Self {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
-            .or_else(|_| std::env::var("HOSTNAME"))
-            .unwrap_or_default();
+        static HOST: OnceLock<String> = OnceLock::new();
+        let host = HOST.get_or_init(|| {
+            let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+                .or_else(|_| std::env::var("HOSTNAME"))
+                .unwrap_or_default();
+            host.trim().to_owned()
+        });
         Self {
-            host: host.trim().to_owned(),
+            host: host.clone(),
             pid: std::process::id(),
             label: String::new(),
             session: String::new(),

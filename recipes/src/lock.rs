@@ -62,7 +62,6 @@ pub struct Mutex {
 pub struct MutexBuilder {
     client: Client,
     entry: Entry,
-    identity: Identity,
 }
 
 /// A contender as others see it.
@@ -98,7 +97,6 @@ impl Mutex {
         let layout = Layout::default();
         MutexBuilder {
             client: client.clone(),
-            identity: Identity::of_process(),
             entry: Entry {
                 parent: path.into(),
                 layout,
@@ -250,13 +248,13 @@ impl MutexBuilder {
 
     /// What [`Holder::identity`] calls this contender. Default: empty.
     pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.identity.label = label.into();
+        Arc::make_mut(&mut self.entry.identity).label = label.into();
         self
     }
 
     /// Whose contender this says it is. Default: [`Identity::of_process`].
     pub fn identity(mut self, identity: Identity) -> Self {
-        self.identity = identity;
+        self.entry.identity = Arc::new(identity);
         self
     }
 
@@ -295,10 +293,7 @@ impl MutexBuilder {
         }
         Ok(Mutex {
             client: self.client,
-            entry: Entry {
-                identity: Arc::new(self.identity),
-                ..self.entry
-            },
+            entry: self.entry,
             owners: Owners::default(),
         })
     }

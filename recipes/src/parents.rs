@@ -16,10 +16,7 @@ pub(crate) async fn make_parents(
     layout: Layout,
     cell: &Cell,
 ) -> Result<(), Error> {
-    let mut mode = match layout.has_container_parents() {
-        true => CreateMode::Container,
-        false => CreateMode::Persistent,
-    };
+    let mut mode = mode(layout);
     let mut missing = vec![parent];
     let mut retry = Retry::new(client);
     while let Some(&path) = missing.last()
@@ -43,6 +40,14 @@ pub(crate) async fn make_parents(
         }
     }
     Ok(())
+}
+
+/// The kind of the queue's parent and of all above it.
+pub(crate) fn mode(layout: Layout) -> CreateMode {
+    match layout.has_container_parents() {
+        true => CreateMode::Container,
+        false => CreateMode::Persistent,
+    }
 }
 
 /// The parent's path; `None` for a child of the root, which nobody needs to create.

@@ -25,8 +25,8 @@
 //!
 //! ```text
 //! connect_string ← error ← event ← auth, pending, phase, watches
-//! connect_string ← endpoints; auth, endpoints ← config
-//! config, auth, chroot, pending, phase, timer, watches ← session ← receive, transmit
+//! connect_string ← endpoints; auth, endpoints ← config; event ← deadlines
+//! config, auth, chroot, deadlines, pending, phase, timer, watches ← session ← receive, transmit
 //! ```
 
 #![forbid(unsafe_code)]
@@ -36,6 +36,7 @@ mod auth;
 mod chroot;
 mod config;
 mod connect_string;
+mod deadlines;
 mod endpoints;
 mod error;
 mod event;

@@ -234,19 +234,18 @@ impl Pending {
     /// A request still in the queue is taken out of it.
     pub(crate) fn abandon(&mut self, ticket: Ticket) -> Option<(Error, Option<Entry>)> {
         let call = Purpose::Call(ticket);
-        if let Some(at) = self.queued.iter().position(|entry| entry.purpose == call) {
-            let entry = self.queued.remove(at)?;
+        // These are few; the queue may be long, and what waits longest is at its front.
+        let mut sent = self.sent.iter_mut().map(|sent| &mut sent.entry);
+        if let Some(entry) = sent.find(|entry| entry.purpose == call) {
+            entry.purpose = Purpose::Abandoned(ticket);
+            entry.unwatched = true;
             let outcome = entry.outcome();
-            return Some((Error::Timeout { outcome }, Some(entry)));
+            return Some((Error::Timeout { outcome }, None));
         }
-        let sent = self
-            .sent
-            .iter_mut()
-            .find(|sent| sent.entry.purpose == call)?;
-        sent.entry.purpose = Purpose::Abandoned(ticket);
-        sent.entry.unwatched = true;
-        let outcome = sent.entry.outcome();
-        Some((Error::Timeout { outcome }, None))
+        let at = self.queued.iter().position(|entry| entry.purpose == call)?;
+        let entry = self.queued.remove(at)?;
+        let outcome = entry.outcome();
+        Some((Error::Timeout { outcome }, Some(entry)))
     }
 
     /// Nobody wants the watch that a call would leave.

@@ -4,7 +4,7 @@
 //! that is what makes a change of server invisible but for a pause. What frames do when they come
 //! is in `receive`, what is sent when is in `transmit`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 use crate::auth::{Auth, Credential};
 use crate::chroot;
 use crate::config::{Config, Limits};
+use crate::deadlines::Deadlines;
 use crate::endpoints::{Endpoints, Rng};
 use crate::error::{Error, LinkLoss, Misuse, Outcome};
 use crate::event::{Event, SessionCredentials, State, StateChange, Ticket};
@@ -55,9 +56,7 @@ pub struct Session {
     last_loss: Option<LinkLoss>,
     first_connect_until: Option<Instant>,
     close_until: Option<Instant>,
-    /// The calls' deadlines, and the same the other way round.
-    deadlines: BTreeSet<(Instant, Ticket)>,
-    deadline_of: BTreeMap<Ticket, Instant>,
+    deadlines: Deadlines,
 }
 
 impl Session {
@@ -103,8 +102,7 @@ impl Session {
                 .first_connect_max
                 .and_then(|max| now.checked_add(max)),
             close_until: None,
-            deadlines: BTreeSet::new(),
-            deadline_of: BTreeMap::new(),
+            deadlines: Deadlines::default(),
         };
         session.state.session = session.id;
         session.dial(now);
@@ -200,10 +198,7 @@ impl Session {
     /// A request still in the queue then never leaves it; one that was sent is answered as usual
     /// and the answer is dropped. Neither touches the link.
     pub fn set_deadline(&mut self, ticket: Ticket, at: Instant) {
-        if let Some(earlier) = self.deadline_of.insert(ticket, at) {
-            self.deadlines.remove(&(earlier, ticket));
-        }
-        self.deadlines.insert((at, ticket));
+        self.deadlines.set(ticket, at);
     }
 
     /// Ends the interest in a watch; no event follows for it. Unknown names are ignored.
@@ -251,7 +246,7 @@ impl Session {
         let connected = matches!(self.phase, Phase::Connected(_));
         let expiry = (self.established && !connected).then(|| self.timers.expiry_at());
         let first = self.first_connect_until.filter(|_| !self.established);
-        let call = self.deadlines.first().map(|(at, _)| *at);
+        let call = self.deadlines.next_at();
         [Some(phase), expiry, first, call, self.close_until]
             .into_iter()
             .flatten()
@@ -379,9 +374,7 @@ impl Session {
         ticket: Ticket,
         result: Result<lockkeeper_wire::Response, Error>,
     ) {
-        if let Some(at) = self.deadline_of.remove(&ticket) {
-            self.deadlines.remove(&(at, ticket));
-        }
+        self.deadlines.forget(ticket);
         self.events.push_back(Event::Reply {
             ticket,
             result,
@@ -401,12 +394,7 @@ impl Session {
     }
 
     fn expire_calls(&mut self, now: Instant) {
-        while let Some(&(at, ticket)) = self.deadlines.first() {
-            if at > now {
-                return;
-            }
-            self.deadlines.pop_first();
-            self.deadline_of.remove(&ticket);
+        while let Some(ticket) = self.deadlines.take_passed(now) {
             match self.pending.abandon(ticket) {
                 Some((error, Some(unsent))) => self.end_entry(unsent, error),
                 Some((error, None)) => self.reply(ticket, Err(error)),
@@ -481,7 +469,6 @@ impl Session {
         for watcher in self.watches.drain() {
             self.events.push_back(Event::WatchEnd { watcher, why });
         }
-        self.deadlines.clear();
-        self.deadline_of.clear();
+        self.deadlines = Deadlines::default();
     }
 }

@@ -343,3 +343,46 @@ fn what_comes_behind_the_end_of_a_link_belongs_to_no_other() {
     assert!(world.linked, "a link that has held is followed at once");
     assert_eq!(world.dials, dials + 1);
 }
+
+/// The header of a multi is good even when its first part was refused for the session's sake.
+#[test]
+fn a_refused_multi_carries_no_lease_on() {
+    for (result, proves) in [
+        (MultiResult::Check, true),
+        (MultiResult::Error(ErrorCode::SESSION_EXPIRED), false),
+    ] {
+        let mut world = World::connected();
+        let check = || {
+            Request::Multi(MultiRequest {
+                ops: vec![MultiOp::Check(PathVersion {
+                    path: "/a".into(),
+                    version: -1,
+                })],
+            })
+        };
+        // Too slow for the lease, but not silent.
+        world.submit(1, get("/a"));
+        for _ in 0..3 {
+            world.advance(Duration::from_millis(1500));
+            world.notify(lockkeeper_wire::EventType::NodeCreated, "/x");
+        }
+        let (xid, _) = world.request().unwrap();
+        let lapsed = world.session.lease_deadline().unwrap();
+        assert!(lapsed < world.now);
+        world.reply(xid, ErrorCode::OK, &data());
+        world.submit(3, get("/a"));
+        let (xid, _) = world.requests().pop().unwrap();
+        world.reply(xid, ErrorCode::OK, &data());
+        world.advance(Duration::from_millis(1800));
+        world.submit(2, check());
+        let (xid, _) = world.requests().pop().unwrap();
+        let results = vec![result];
+        world.reply(
+            xid,
+            ErrorCode::OK,
+            &Response::Multi(MultiResponse { results }),
+        );
+        let lease = world.session.lease_deadline().unwrap();
+        assert_eq!(lease > lapsed, proves);
+    }
+}

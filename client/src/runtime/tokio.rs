@@ -37,13 +37,16 @@ impl TokioRuntime {
 }
 
 impl Runtime for TokioRuntime {
+    /// A name's addresses are tried from a place that differs with each attempt: one that swallows
+    /// packets uses its attempt up, and must not use up all.
     fn connect(&self, server: HostPort) -> BoxFuture<'static, Result<Box<dyn Link>, LinkLoss>> {
+        let start = self.seed();
         Box::pin(async move {
             let addresses = lookup_host((server.host.as_str(), server.port))
                 .await
                 .map_err(|_| LinkLoss::Name)?;
             let mut last = LinkLoss::Name;
-            for address in addresses {
+            for address in from_anywhere(addresses.collect(), start) {
                 match open(address).await {
                     Ok(stream) => return Ok(Box::new(TcpLink { stream }) as Box<dyn Link>),
                     Err(error) => last = LinkLoss::Io(error.kind()),
@@ -74,6 +77,14 @@ impl Runtime for TokioRuntime {
     }
 }
 
+/// The same in a circle, from another one on.
+fn from_anywhere<T>(mut all: Vec<T>, start: u64) -> Vec<T> {
+    if let Some(start) = start.checked_rem(all.len() as u64) {
+        all.rotate_left(start as usize);
+    }
+    all
+}
+
 async fn open(address: std::net::SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     // Requests are gathered before they are written; waiting for more would only add delay.
@@ -100,5 +111,19 @@ impl Link for TcpLink {
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         pin!(&mut self.stream).poll_write(cx, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_comes_first_now_and_then() {
+        let firsts: Vec<_> = (u64::MAX - 2..=u64::MAX)
+            .map(|start| from_anywhere(vec!['a', 'b', 'c'], start)[0])
+            .collect();
+        assert_eq!(firsts, ['b', 'c', 'a']);
+        assert!(from_anywhere::<()>(vec![], 1).is_empty());
     }
 }

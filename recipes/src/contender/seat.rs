@@ -11,7 +11,7 @@ use crate::fence::Fence;
 use crate::identity::Identity;
 use crate::layout::Guid;
 use crate::own::{OwnWatch, stat_of_own};
-use crate::parents::make_parents;
+use crate::parents::{self, make_parents};
 use crate::plan;
 use crate::retry::{Retry, is_transient};
 use crate::state::Cell;
@@ -56,7 +56,14 @@ impl Contender {
         }
         .to_json();
         let mut retry = Retry::new(client);
+        let mut parents_made = false;
+        let mut parent_vanishes = false;
         while self.cell.read(|view| view.wanted) {
+            if parent_vanishes {
+                // What became of it is seen by the child's reply.
+                let mode = parents::mode(self.entry.layout);
+                drop(client.create(&self.entry.parent, "", mode));
+            }
             let create = client.create(&stem, data.clone(), self.options());
             let listing = client.children(&self.entry.parent);
             let error = match create.await {
@@ -71,8 +78,11 @@ impl Contender {
                 Err(error) => error,
             };
             if error.code() == Some(ErrorCode::NO_NODE) {
-                // The server may remove an idle container between this and the next create.
+                // The server may remove an idle container between this and the next create. Where
+                // that has happened, the parent goes out once more, in one piece with its child.
+                parent_vanishes = parents_made;
                 make_parents(client, &self.entry.parent, self.entry.layout, &self.cell).await?;
+                parents_made = true;
                 continue;
             }
             if error.is_final() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockkeeper::{CreateMode, Error, Op, State};
+use lockkeeper::{Client, CreateMode, Error, Op, State};
 use lockkeeper_e2e::proxy::{Action, Direction, Rule, op};
 use lockkeeper_recipes::{Guard, GuardState, LockError, LossReason, Mutex};
 
@@ -337,7 +337,8 @@ fn t36_a_lease_that_ran_out_on_a_live_link_is_carried_on_by_proof() {
     let elsewhere = tokio::runtime::Runtime::new().unwrap();
     pausing.block_on(async {
         let server = server().await;
-        let client = connect(&server).await;
+        let builder = Client::builder(&server).session_timeout(Duration::from_secs(6));
+        let client = builder.connect().await.unwrap();
         let path = fresh_path("t36");
         let guard = Mutex::new(&client, &path).unwrap().lock().await.unwrap();
         let mut states = guard.states();
@@ -348,9 +349,10 @@ fn t36_a_lease_that_ran_out_on_a_live_link_is_carried_on_by_proof() {
             tokio::time::sleep(Duration::from_secs(2)).await;
             client.set(&own, "x", None).await.unwrap();
         });
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let generation = client.states().next().await.generation;
-        std::thread::sleep(Duration::from_millis(3500));
+        // Beyond the lease of 4.2 s, well within the timeout.
+        std::thread::sleep(Duration::from_millis(4500));
         assert_eq!(guard.state(), GuardState::PossiblyLost);
         assert_eq!(states.next().await, Some(GuardState::PossiblyLost));
         let healed = tokio::time::timeout(PATIENCE, states.next()).await;
