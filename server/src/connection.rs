@@ -29,14 +29,16 @@ use tokio::time::{Instant, Sleep};
 
 use crate::links::Link;
 use crate::node::{Input, Shared};
+use crate::server::ENTRY_FRAMES;
 use crate::socket::Socket;
 use crate::status;
 use crate::sync::{lock, read};
 use crate::words::{self, Word};
 
-/// Bytes of the identities of one connection as an access list holds them. A list names all of
-/// them in a few bytes, and a multi has thousands of lists.
-const IDENTITIES_LEN_MAX: usize = 2 << 10;
+/// Bytes of the identities of one connection as an access list holds them. An entry of 16 bytes
+/// names all of them, and a request may consist of such entries: what it grows to must stay within
+/// the longest entry of the log.
+const IDENTITIES_LEN_MAX: usize = 16 * ENTRY_FRAMES;
 
 /// Bytes of an access list's entry beside the two texts.
 const IDENTITY_OVERHEAD: usize = 12;
