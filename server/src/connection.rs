@@ -210,6 +210,7 @@ impl Connection {
             let Some(first) = self.next_frame(limit)? else {
                 return Ok(());
             };
+            replies.received += 1;
             let request = ConnectRequest::from_bytes(&first)
                 .map_err(|_| End::Malformed("the first frame is no connect request"))?;
             self.phase = Phase::Requests;
@@ -348,6 +349,7 @@ impl Connection {
                 err: code,
             };
             reply::encode_frame(header, &Response::Empty, &mut lock(&self.link.unsent));
+            self.link.sent.fetch_add(1, Ordering::Relaxed);
         } else {
             let connection = self.link.id;
             self.hand_over(|_| Input::Header {
@@ -408,6 +410,7 @@ impl Connection {
         };
         let body = Response::Sasl(lockkeeper_wire::request::SaslToken { token: None });
         reply::encode_frame(header, &body, &mut lock(&self.link.unsent));
+        self.link.sent.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
