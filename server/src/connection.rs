@@ -29,14 +29,16 @@ use tokio::time::{Instant, Sleep};
 
 use crate::links::Link;
 use crate::node::{Input, Shared};
+use crate::server::ENTRY_FRAMES;
 use crate::socket::Socket;
 use crate::status;
 use crate::sync::{lock, read};
 use crate::words::{self, Word};
 
-/// Bytes of the identities of one connection as an access list holds them. A list names all of
-/// them in a few bytes, and a multi has thousands of lists.
-const IDENTITIES_LEN_MAX: usize = 2 << 10;
+/// Bytes of the identities of one connection as an access list holds them. An entry of 16 bytes
+/// names all of them, and a request may consist of such entries: what it grows to must stay within
+/// the longest entry of the log.
+const IDENTITIES_LEN_MAX: usize = 16 * ENTRY_FRAMES;
 
 /// Bytes of an access list's entry beside the two texts.
 const IDENTITY_OVERHEAD: usize = 12;
@@ -208,6 +210,7 @@ impl Connection {
             let Some(first) = self.next_frame(limit)? else {
                 return Ok(());
             };
+            replies.received += 1;
             let request = ConnectRequest::from_bytes(&first)
                 .map_err(|_| End::Malformed("the first frame is no connect request"))?;
             self.phase = Phase::Requests;
@@ -346,6 +349,7 @@ impl Connection {
                 err: code,
             };
             reply::encode_frame(header, &Response::Empty, &mut lock(&self.link.unsent));
+            self.link.sent.fetch_add(1, Ordering::Relaxed);
         } else {
             let connection = self.link.id;
             self.hand_over(|_| Input::Header {
@@ -406,6 +410,7 @@ impl Connection {
         };
         let body = Response::Sasl(lockkeeper_wire::request::SaslToken { token: None });
         reply::encode_frame(header, &body, &mut lock(&self.link.unsent));
+        self.link.sent.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

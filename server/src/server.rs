@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use lockkeeper_journal::{Disk, Journal, JournalError, RealDisk, Recovered, Settings as Files};
+use lockkeeper_journal::{
+    Digest, Disk, Journal, JournalError, RealDisk, Recovered, Settings as Files,
+};
 use lockkeeper_replica::{Limits, Replica, Settings};
-use lockkeeper_store::{PrepSettings, Store, Watches};
+use lockkeeper_store::{Applied, PrepSettings, Store, Watches};
+use lockkeeper_wire::txn::DIGEST_VERSION;
 use lockkeeper_wire::{Record, TxnEntry, Zxid};
 
 use crate::config::{Config, Host, Listen};
@@ -27,10 +30,9 @@ const SERVER_ID: u8 = 1;
 /// The longest entry of the log, in longest frames.
 ///
 /// A transaction outgrows the request it is made from where the request names much in few bytes:
-/// the `auth` of an access list stands for all identities of its connection, and the end of a
-/// session lists its ephemerals. An entry that does not fit would end the server, at every start
+/// the `auth` of an access list stands for all identities of its connection. An entry that does not fit would end the server, at every start
 /// anew. A bound there must be, since a damaged length is told from a torn record by it.
-const ENTRY_FRAMES: usize = 64;
+pub(crate) const ENTRY_FRAMES: usize = 64;
 
 /// Connections that may wait to be accepted, unless set.
 const BACKLOG: u32 = 1024;
@@ -79,7 +81,7 @@ impl Server {
         let replica = Replica::new(settings(config), &store, clock.now());
         let shared = Arc::new(Shared {
             store: RwLock::new(store),
-            watches: Mutex::new(Watches::new()),
+            watches: Mutex::new(Watches::new().skip_acl(config.access.acl_skip)),
             inbox: Inbox::default(),
             registry: Registry::default(),
             limits: limits(config),
@@ -117,19 +119,21 @@ impl Server {
         let port = addresses.first().map_or(0, SocketAddr::port);
         let status = Arc::new(Source::new(shared.clone(), config, port));
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        let io =
-            listen::spawn(listeners, io_threads(), &shared, &status, &stopped).map_err(threads)?;
-        for address in &addresses {
-            tracing::info!(%address, "serving clients");
-        }
-        Ok(Self {
+        // From here on a failure stops the threads there are, so that the directory is free again.
+        let mut server = Self {
             addresses,
             shared,
             stop,
             node: Some(node),
             disk: Some(disk),
-            io,
-        })
+            io: Vec::new(),
+        };
+        let io = listen::spawn(listeners, io_threads(), &server.shared, &status, &stopped);
+        server.io = io.map_err(threads)?;
+        for address in &server.addresses {
+            tracing::info!(%address, "serving clients");
+        }
+        Ok(server)
     }
 
     /// The addresses where clients connect, with the ports the system has given.
@@ -210,6 +214,11 @@ fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+/// However short the frames: what the server writes by itself must fit.
+fn entry_len_max(frame_len_max: usize) -> usize {
+    frame_len_max.saturating_mul(ENTRY_FRAMES).max(1 << 20)
+}
+
 fn files(config: &Config) -> Files {
     Files {
         log_dir: config.data_log_dir.clone(),
@@ -217,7 +226,7 @@ fn files(config: &Config) -> Files {
         force_sync: config.storage.sync,
         snap_count: config.storage.snap_count,
         snap_size_limit: config.storage.snap_log_bytes.unwrap_or(0),
-        entry_len_max: config.limits.frame_len_max.saturating_mul(ENTRY_FRAMES),
+        entry_len_max: entry_len_max(config.limits.frame_len_max),
         seed: seed(),
         ..Files::new(&config.data_dir)
     }
@@ -266,8 +275,14 @@ fn recover<D: Disk>(disk: &D, files: &Files, seed: u64) -> Result<(Journal<D>, S
     let (mut journal, mut recovered) = Journal::open(disk.clone(), files.clone())?;
     let loaded = load(&mut recovered, seed)?;
     let fresh = loaded.is_none();
-    let mut store = loaded.unwrap_or_else(|| Store::new(seed));
-    let mut replayed = 0u64;
+    let (mut store, mut replay) = match loaded {
+        Some((store, digest)) => {
+            let replay = Replay::onto(store.last_zxid(), digest);
+            (store, replay)
+        }
+        None => (Store::new(seed), Replay::onto(Zxid::ZERO, None)),
+    };
+    replay.compare(&store);
     for record in recovered.records() {
         let record = record?;
         let entry =
@@ -276,26 +291,107 @@ fn recover<D: Disk>(disk: &D, files: &Files, seed: u64) -> Result<(Journal<D>, S
                 source,
             })?;
         let applied = store.apply(&entry);
-        if applied.misfit {
-            // Replay onto a snapshot that was written while transactions went on.
-            tracing::debug!(zxid = %entry.header.zxid, "transaction was in the snapshot already");
-        }
-        replayed += 1;
+        replay.note(&entry, &applied);
+        replay.compare(&store);
     }
+    replay.report();
     journal.resume_after(store.last_zxid().0);
-    store.end_sessionless();
-    if fresh || replayed > 0 {
-        // Logs without any snapshot are refused at the next start, by Apache's server too.
+    let ended = store.end_sessionless();
+    if fresh || replay.count > 0 || ended {
+        // Logs without any snapshot are refused at the next start, by Apache's server too. And
+        // what was ended here is in no log: the next start must not find it again.
         snapshot_of(disk, files, &store.freeze(), None)?;
     }
     Ok((journal, store))
 }
 
-fn load<D: Disk>(recovered: &mut Recovered<D>, seed: u64) -> Result<Option<Store>, StartError> {
+/// A replay, and whether it went as it must.
+///
+/// Snapshots of Apache's servers are fuzzy: written while transactions went on, of which they hold
+/// any part. What does not fit up to the last of those is expected. Behind it, it means that
+/// snapshot and log are not of one history; the server starts all the same, as Apache's does.
+#[derive(Debug, Default)]
+struct Replay {
+    /// The last transaction of which the snapshot may hold a part; `None` when it does not say.
+    fuzzy_end: Option<Zxid>,
+    digest: Option<Digest>,
+    count: u64,
+    misfits: u64,
+    digest_mismatches: u64,
+}
+
+impl Replay {
+    fn onto(zxid: Zxid, digest: Option<Digest>) -> Self {
+        let digest = digest.filter(|digest| digest.zxid >= zxid.0 && digest.zxid > 0);
+        let fuzzy_end = match &digest {
+            // The next one may have been half done when the digest was written.
+            Some(digest) if digest.zxid > zxid.0 => Some(Zxid(digest.zxid).next()),
+            Some(_) => Some(zxid),
+            // Written before the server served.
+            None if zxid == Zxid::ZERO => Some(zxid),
+            None => None,
+        };
+        Self {
+            fuzzy_end,
+            digest,
+            ..Self::default()
+        }
+    }
+
+    /// Compares the tree with the snapshot's digest once it stands where that was taken.
+    fn compare(&mut self, store: &Store) {
+        let taken_here = |digest: &mut Digest| digest.zxid == store.last_zxid().0;
+        if let Some(digest) = self.digest.take_if(taken_here)
+            && digest.version == DIGEST_VERSION
+            && digest.value != store.digest()
+        {
+            self.digest_mismatches += 1;
+            tracing::error!(zxid = %store.last_zxid(), "digest of the tree is not the snapshot's");
+        }
+    }
+
+    fn note(&mut self, entry: &TxnEntry, applied: &Applied) {
+        self.count += 1;
+        let zxid = entry.header.zxid;
+        if self.fuzzy_end.is_none_or(|end| zxid <= end) {
+            if applied.misfit {
+                tracing::debug!(%zxid, "transaction was in the snapshot already");
+            }
+            return;
+        }
+        // One that went wrong is often followed by many: the first is named, the rest counted.
+        if applied.misfit {
+            self.misfits += 1;
+            if self.misfits == 1 {
+                tracing::error!(%zxid, "logged transaction does not fit the tree");
+            }
+        }
+        if applied.digest_mismatch {
+            self.digest_mismatches += 1;
+            if self.digest_mismatches == 1 {
+                tracing::error!(%zxid, "digest of the tree is not the one logged");
+            }
+        }
+    }
+
+    fn report(&self) {
+        if self.misfits + self.digest_mismatches > 0 {
+            tracing::error!(
+                misfits = self.misfits,
+                digest_mismatches = self.digest_mismatches,
+                "snapshot and log do not agree; compare this server's data with a backup",
+            );
+        }
+    }
+}
+
+type Loaded = (Store, Option<Digest>);
+
+fn load<D: Disk>(recovered: &mut Recovered<D>, seed: u64) -> Result<Option<Loaded>, StartError> {
     while let Some(snapshot) = recovered.next_snapshot()? {
         let zxid = Zxid(snapshot.zxid());
         match Store::read_image(&mut snapshot.image()?, zxid, seed) {
-            Ok(store) => return Ok(Some(store)),
+            Ok(store) => return Ok(Some((store, snapshot.digest()))),
             Err(error) => {
                 let file = snapshot.file().display();
                 tracing::warn!(%file, %error, "snapshot passed over");
@@ -342,4 +438,114 @@ fn bind_address(address: SocketAddr, any: bool, backlog: Option<u32>) -> io::Res
     socket.listen(backlog.unwrap_or(BACKLOG).min(i32::MAX as u32) as i32)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use lockkeeper_wire::{ErrorCode, SessionId, Txn, TxnHeader};
+
+    use super::*;
+
+    fn digest(zxid: i64, value: u64) -> Digest {
+        Digest {
+            zxid,
+            version: DIGEST_VERSION,
+            value,
+        }
+    }
+
+    fn deletion(zxid: i64, path: &'static str) -> TxnEntry {
+        let txn = Txn::Delete(path.into());
+        let header = TxnHeader {
+            client_id: SessionId(1),
+            cxid: 1,
+            zxid: Zxid(zxid),
+            time_ms: 0,
+            op: txn.op().into(),
+        };
+        TxnEntry {
+            header,
+            txn,
+            digest: None,
+        }
+    }
+
+    #[test]
+    fn misfits_count_from_where_the_snapshot_is_not_fuzzy_any_more() {
+        let cases = [
+            // Not fuzzy: each of 11, 12, 13 counts.
+            (10, Some(digest(10, 0)), 3),
+            // Fuzzy up to 11, and 12 may have been half done.
+            (10, Some(digest(11, 0)), 1),
+            (10, Some(digest(12, 0)), 0),
+            // It does not say.
+            (10, Some(digest(0, 0)), 0),
+            (10, None, 0),
+            (0, None, 3),
+        ];
+        for (zxid, digest, misfits) in cases {
+            let mut store = Store::new(1);
+            let mut replay = Replay::onto(Zxid(zxid), digest);
+            for zxid in 11..=13 {
+                let entry = deletion(zxid, "/none");
+                let applied = store.apply(&entry);
+                assert_eq!(applied.outcome, Err(ErrorCode::NO_NODE));
+                replay.note(&entry, &applied);
+            }
+            assert_eq!(replay.misfits, misfits, "{zxid} {digest:?}");
+            assert_eq!(replay.count, 3);
+        }
+    }
+
+    /// Its end is in no log, so the next start must not find it again: a later create of the same
+    /// path would not fit then, and be lost.
+    #[test]
+    fn what_a_start_ends_without_a_transaction_is_gone_from_the_snapshot() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let files = Files::new(dir.path());
+        drop(recover(&RealDisk, &files, 1).expect("a new directory"));
+        let mut store = Store::new(1);
+        let txn = Txn::Create(lockkeeper_wire::txn::CreateTxn {
+            path: "/e".into(),
+            data: None,
+            acl: lockkeeper_wire::Acl::open(),
+            ephemeral: true,
+            parent_cversion: 1,
+        });
+        let header = TxnHeader {
+            op: txn.op().into(),
+            ..deletion(5, "/").header
+        };
+        let digest = None;
+        store.apply(&TxnEntry {
+            header,
+            txn,
+            digest,
+        });
+        snapshot_of(&RealDisk, &files, &store.freeze(), None).expect("a snapshot");
+
+        let (journal, store) = recover(&RealDisk, &files, 1).expect("a start");
+        assert_eq!(store.stat("/e"), None);
+        drop(journal);
+        let (_journal, mut recovered) = Journal::open(RealDisk, files).expect("a directory");
+        let (store, _) = load(&mut recovered, 1).expect("readable").expect("one");
+        assert_eq!(store.last_zxid(), Zxid(5));
+        assert_eq!(store.stat("/e"), None);
+    }
+
+    #[test]
+    fn the_snapshots_digest_is_compared_once_where_it_was_taken() {
+        for (value, mismatches) in [(None, 0), (Some(1), 1)] {
+            let mut store = Store::new(1);
+            let value = value.unwrap_or(store.digest());
+            let mut replay = Replay::onto(Zxid(10), Some(digest(12, value)));
+            for zxid in 11..=13 {
+                let entry = deletion(zxid, "/none/at/all");
+                let applied = store.apply(&entry);
+                replay.note(&entry, &applied);
+                replay.compare(&store);
+            }
+            assert_eq!(replay.digest_mismatches, mismatches);
+        }
+    }
 }

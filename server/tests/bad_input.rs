@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use common::{Client, create, delete, exists, get, handshake, set, until, watch};
 use lockkeeper_server::embed::{Embedded, embed};
+use lockkeeper_wire::request::SetAclRequest;
 use lockkeeper_wire::{
-    ConnectRequest, ConnectResponse, ErrorCode, OpCode, Record, Request, SessionId, Xid, Zxid,
+    Acl, ConnectRequest, ConnectResponse, ErrorCode, OpCode, Record, Request, SessionId, Xid, Zxid,
 };
 
 /// The longest frame, bytes.
@@ -368,6 +369,38 @@ fn identities_without_end() {
     assert_eq!(last.err, ErrorCode::AUTH_FAILED);
     assert!((8..100).contains(&added), "{added}");
     client.expect_closed();
+    scene.end();
+}
+
+/// A request that names all identities of its connection as often as fits becomes the longest
+/// transaction there is; the log must take it.
+#[test]
+fn the_request_that_grows_most() {
+    const FRAME_LEN: usize = 64 << 10;
+    let server = embed().configure(|config| config.limits.frame_len_max = FRAME_LEN);
+    let scene = Scene::on(server.start().expect("a server"));
+    let mut client = scene.client();
+    let identify = |client: &mut Client, count: usize| {
+        for number in 0..count {
+            let mut body = vec![0, 0, 0, 0, 0, 0, 0, 6];
+            body.extend_from_slice(b"digest\0\0\0\x08");
+            body.extend_from_slice(format!("{number:06}:x").as_bytes());
+            client.send_op(-4, 100, &body);
+            if !client.message().header.err.is_ok() {
+                return number;
+            }
+        }
+        count
+    };
+    let most = identify(&mut scene.client(), usize::MAX);
+    assert_eq!(identify(&mut client, most), most);
+    let acl = (0..FRAME_LEN as i32 / 16 - 4).map(|perms| Acl::new(perms, "auth", ""));
+    let request = Request::SetAcl(SetAclRequest {
+        path: "/witness".into(),
+        acl: Some(acl.chain(Acl::open()).collect()),
+        version: -1,
+    });
+    client.ask(&request);
     scene.end();
 }
 

@@ -264,3 +264,27 @@ fn containers_and_znodes_with_a_time_to_live_are_removed() {
     until("the container is empty", || !client.exists("/used"));
     server.stop();
 }
+
+/// Requests and their replies are packets whoever answers: the handshake, an authentication and an
+/// operation that is answered by its header alone, too.
+#[test]
+fn every_packet_is_counted() {
+    let server = embed().start().expect("a server");
+    let mut client = Client::connect(server.address());
+    client.send_op(-4, 100, b"\0\0\0\0\0\0\0\x06digest\0\0\0\x03a:b");
+    client.message();
+    client.ask(&create("/a", b""));
+    client.send_op(1, 102, b"\0\0\0\0");
+    client.message();
+    client.send_op(2, 9999, b"");
+    client.message();
+    let mut said = String::new();
+    until("the counts", || {
+        let mut word = std::net::TcpStream::connect(server.address()).expect("it accepts");
+        std::io::Write::write_all(&mut word, b"srvr").expect("sent");
+        said.clear();
+        std::io::Read::read_to_string(&mut word, &mut said).expect("an answer");
+        said.contains("Received: 5\nSent: 5\n")
+    });
+    server.stop();
+}

@@ -76,7 +76,7 @@ impl Replica {
         for (session, timeout_ms) in store.sessions() {
             expiry.track(session, timeout_ms.max(0) as u64, now.mono_ms);
         }
-        let next_session = first_session(settings.server_id, now.wall_ms);
+        let next_session = first_session(settings.server_id, now.wall_ms, store);
         Self {
             pipeline: Pipeline::new(store),
             expiry,
@@ -536,8 +536,45 @@ fn welcome(
 /// The first session id of a run: server id, 40 bits of the clock, 16 bits of counter.
 ///
 /// Apache takes a monotonic clock that starts anew with the machine; the wall clock never gives the
-/// ids of an earlier run again.
-fn first_session(server_id: u8, wall_ms: i64) -> i64 {
+/// ids of an earlier run again unless it is set back; no id of a session alive is given even then.
+fn first_session(server_id: u8, wall_ms: i64, store: &Store) -> i64 {
     let clock = ((wall_ms as u64) << 24) >> 8;
-    ((u64::from(server_id) << 56) | clock) as i64
+    let first = ((u64::from(server_id) << 56) | clock) as i64;
+    let alive = store.sessions().map(|(session, _)| session.0);
+    let own = alive.filter(|id| id >> 56 == first >> 56);
+    own.max().map_or(first, |last| first.max(last + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use lockkeeper_wire::{Txn, TxnHeader};
+
+    use super::*;
+
+    #[test]
+    fn a_clock_set_back_gives_no_id_of_a_session_alive() {
+        let mut store = Store::new(1);
+        let begin = |store: &mut Store, zxid: i64, id: i64| {
+            let txn = Txn::CreateSession(1000);
+            let header = TxnHeader {
+                client_id: SessionId(id),
+                cxid: 0,
+                zxid: Zxid(zxid),
+                time_ms: 0,
+                op: txn.op().into(),
+            };
+            store.apply(&TxnEntry {
+                header,
+                txn,
+                digest: None,
+            });
+        };
+        let first = first_session(1, 5000, &store);
+        assert_eq!(first, 0x0100_0000_1388_0000);
+        begin(&mut store, 1, first + 7);
+        begin(&mut store, 2, 0x0200_0000_1388_0000);
+        assert_eq!(first_session(1, 5000, &store), first + 8);
+        assert_eq!(first_session(1, 1, &store), first + 8);
+        assert_eq!(first_session(1, 5001, &store), first + (1 << 16));
+    }
 }

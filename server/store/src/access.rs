@@ -1,5 +1,6 @@
 //! Who may do what: identities, access lists, and the only place that says yes.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -75,12 +76,9 @@ fn matches(entry: &Id, identity: &Id) -> bool {
 ///
 /// Exact duplicates go; `auth` becomes one entry for each authenticated identity.
 pub(crate) fn resolve(acl: Option<&[Acl]>, identities: &[Id]) -> Result<Vec<Acl>, ErrorCode> {
-    let mut wanted: Vec<&Acl> = Vec::new();
-    for entry in acl.unwrap_or_default() {
-        if !wanted.contains(&entry) {
-            wanted.push(entry);
-        }
-    }
+    let mut seen = BTreeSet::new();
+    let entries = acl.unwrap_or_default().iter();
+    let wanted: Vec<&Acl> = entries.filter(|&entry| seen.insert(entry)).collect();
     if wanted.is_empty() {
         return Err(ErrorCode::INVALID_ACL);
     }

@@ -73,13 +73,14 @@ impl Store {
     }
 
     /// Deletes ephemerals whose session is unknown: a log may end between the two. They take no
-    /// transaction; every server does the same before it serves.
-    pub fn end_sessionless(&mut self) {
+    /// transaction; every server does the same before it serves. Says whether there were any.
+    pub fn end_sessionless(&mut self) -> bool {
         let unknown = self
             .ephemerals
             .keys()
             .filter(|id| !self.sessions.contains_key(id));
-        for client_id in unknown.copied().collect::<Vec<_>>() {
+        let unknown: Vec<_> = unknown.copied().collect();
+        for &client_id in &unknown {
             let (zxid, op) = (self.last_zxid, OpCode::CloseSession.into());
             let header = TxnHeader {
                 client_id,
@@ -96,6 +97,7 @@ impl Store {
             };
             apply.close_session(None);
         }
+        !unknown.is_empty()
     }
 }
 

@@ -120,3 +120,22 @@ fn a_close_lists_what_is_on_its_way_and_leaves_what_goes() {
     assert_eq!(server.store.session_timeout_ms(SESSION), None);
     assert_eq!(server.stat("/").pzxid, entries[2].header.zxid);
 }
+
+/// However much a session owns, its end fits the log.
+#[test]
+fn a_close_of_very_much_lists_nothing_and_leaves_nothing() {
+    let mut server = furnished();
+    let long = "x".repeat(100_000);
+    for number in 0..6 {
+        server.must(&create(&format!("/{number}{long}"), 1));
+    }
+    let entry = server.prep(SESSION, &local(), Write::CloseSession);
+    assert_eq!(entry.txn, Txn::CloseSession(None));
+    assert_eq!(
+        entry.digest, None,
+        "Apache's servers would take it for a list"
+    );
+    server.apply(&entry);
+    assert_eq!(server.store.counts().ephemerals, 0);
+    server.write(OTHER, &local(), Write::Request(&create("/after", 0)));
+}

@@ -4,7 +4,7 @@ mod common;
 
 use common::hub::{Hub, Kind};
 use common::{create, create_with, delete, local, set};
-use lockkeeper_store::{ConnectionId, Identities, digest_identity};
+use lockkeeper_store::{ConnectionId, Identities, Watches, digest_identity};
 use lockkeeper_wire::acl::{ALL, READ};
 use lockkeeper_wire::{Acl, Request};
 
@@ -105,4 +105,12 @@ fn identities_are_those_of_the_moment() {
     assert_eq!(hub.run(&set("/n", "", -1)), ["2 changed /n"]);
     hub.identify(2, local());
     assert!(hub.run(&set("/n", "", -1)).is_empty());
+}
+
+#[test]
+fn a_server_that_skips_access_lists_tells_everybody() {
+    let mut hub = guarded(&[create_with("/n", for_alice())]);
+    hub.watches = Watches::new().skip_acl(true);
+    hub.watch(2, Kind::Data, "/n");
+    assert_eq!(hub.run(&set("/n", "", -1)).len(), 1);
 }
