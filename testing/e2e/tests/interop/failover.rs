@@ -7,7 +7,7 @@ use lockkeeper::{Client, CreateMode, Outcome, Zxid};
 use lockkeeper_e2e::{Ensemble, Oracle, Peer, Server, wait};
 use tokio::sync::mpsc;
 
-use crate::mutexes::lockkeeper;
+use crate::mutexes::OWN;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -139,7 +139,7 @@ async fn write_until_closed(client: Client, acknowledged: mpsc::UnboundedSender<
     }
 }
 
-/// The lock outlives its leader: nobody is let in twice, and those who wait get their turn.
+/// The mutex outlives its leader in every language: nobody is let in twice, and those who wait get their turn.
 #[test]
 fn the_mutex_survives_its_leader() {
     const SESSIONS: u32 = 4;
@@ -149,8 +149,8 @@ fn the_mutex_survives_its_leader() {
         let leader = ensemble.await_leader().expect("someone leads");
         let connect = ensemble.connect_string();
         let oracle = Oracle::start().expect("a loopback port");
-        let mut contenders = ["a", "b"].map(|name| {
-            let mut contender = lockkeeper(&connect, "/lock", name).expect("it connects");
+        let mut contenders = OWN.map(|(name, own)| {
+            let mut contender = own(&connect, "/lock", name).expect("it connects");
             let begun = contender.begin_run(TURNS, oracle.address(), SESSIONS);
             begun.expect("it listens");
             contender
@@ -168,7 +168,8 @@ fn the_mutex_survives_its_leader() {
         }
         let report = oracle.report();
         assert_eq!(report.violations, [""; 0], "{peer}");
-        assert_eq!(report.total(), 2 * SESSIONS * TURNS, "{peer}");
+        let turns_of_all = OWN.len() as u32 * SESSIONS * TURNS;
+        assert_eq!(report.total(), turns_of_all, "{peer}");
         assert!(report.total() > killed_after, "{peer}: it died too late");
         for contender in contenders {
             contender.quit().expect("an orderly end");

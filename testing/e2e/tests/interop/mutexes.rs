@@ -12,7 +12,7 @@ const SHORT: Duration = Duration::from_millis(700);
 const LONG: Duration = Duration::from_secs(30);
 const PATH: &str = "/lock";
 
-type Connect = fn(&str, &str, &str) -> io::Result<MutexPeer>;
+pub(crate) type Connect = fn(&str, &str, &str) -> io::Result<MutexPeer>;
 
 const CURATOR: Connect = MutexPeer::curator;
 const KAZOO: Connect = MutexPeer::kazoo;
@@ -30,13 +30,20 @@ const C: Connect = |connect, path, name| {
 const LIBRARIES: [(&str, Connect); 5] = [
     ("curator", CURATOR),
     ("kazoo", KAZOO),
+    OWN[0],
+    OWN[1],
+    OWN[2],
+];
+
+/// Our own mutex, from each language.
+pub(crate) const OWN: [(&str, Connect); 3] = [
     ("lockkeeper", lockkeeper),
     ("lockkeeper-c", C),
     ("lockkeeper-python", MutexPeer::lockkeeper_python),
 ];
 
 /// Our own mutex, from Rust.
-pub(crate) fn lockkeeper(connect: &str, lock_path: &str, name: &str) -> io::Result<MutexPeer> {
+fn lockkeeper(connect: &str, lock_path: &str, name: &str) -> io::Result<MutexPeer> {
     let command = Command::new(env!("CARGO_BIN_EXE_lockkeeper-mutex"));
     MutexPeer::from_command(command, connect, lock_path, name)
 }
@@ -166,7 +173,7 @@ fn curator_and_stock_kazoo_walk_past_each_other() {
 
 #[test]
 fn libraries_contend_for_one_lock() {
-    for peer in Peer::under_test() {
+    for peer in Peer::every() {
         let server = Server::standalone(peer).expect("it starts");
         run_contest(&server.connect_string());
     }
