@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::python;
 use crate::run::{self, Result, cargo, root, target_folder};
-use crate::suites;
+use crate::suites::{self, Suite};
 use crate::test_c;
 
 /// Where the tests look for our server's binary.
@@ -21,6 +21,14 @@ const PYTHON_VARIABLE: &str = "LOCKKEEPER_PYTHON";
 
 /// Where the tests look for the contender in C.
 const C_MUTEX_VARIABLE: &str = "LOCKKEEPER_C_MUTEX";
+
+/// The suites of the other languages, on Apache's servers.
+const BINDINGS: &[Suite] = &[
+    ("C on Apache 3.9", || test_c::test("apache-3.9")),
+    ("C on Apache 3.8", || test_c::test("apache-3.8")),
+    ("Python on Apache 3.9", || suites::python("apache-3.9")),
+    ("Python on Apache 3.8", || suites::python("apache-3.8")),
+];
 
 /// Prepares the peers and runs the tests; `filters` go to the test program, so they may be parts of
 /// names or options such as `--skip ensemble`.
@@ -64,7 +72,13 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
     let started = Instant::now();
     let tally = suites::count(&mut tests)?;
     println!("\ninterop: {} s", started.elapsed().as_secs());
-    suites::conclude(tally)
+    suites::conclude(tally)?;
+    // A name given means one of the tests above.
+    if filters.is_empty() {
+        suites::run_all(BINDINGS)
+    } else {
+        Ok(())
+    }
 }
 
 /// Builds our server, if the workspace has one; returns its binary.

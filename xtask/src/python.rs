@@ -10,6 +10,9 @@ use std::process::Command;
 
 use crate::run::{Result, root, run, target_folder, watch};
 
+/// Where the tests look for the make of server to run on.
+const PEER_VARIABLE: &str = "LOCKKEEPER_TEST_SERVER";
+
 /// How pytest and mypy went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -19,13 +22,16 @@ pub(crate) struct Outcome {
     pub(crate) succeeded: bool,
 }
 
-/// Runs pytest, and mypy over the package, its tests and the examples.
-pub(crate) fn test() -> Result<Outcome> {
+/// Runs pytest on a server of this make, and mypy over the package, its tests and the examples.
+pub(crate) fn test(peer: &str) -> Result<Outcome> {
     let bin = installed()?.join("bin");
     let folder = root().join("python");
     let mut outcome = Outcome::default();
     let mut pytest = Command::new(bin.join("pytest"));
-    pytest.current_dir(&folder).args(["-q", "--color=no"]);
+    pytest
+        .current_dir(&folder)
+        .env(PEER_VARIABLE, peer)
+        .args(["-q", "--color=no"]);
     let tests_passed = watch(&mut pytest, |line| {
         if let Some((passed, failed)) = parse_summary(line) {
             (outcome.passed, outcome.failed) = (passed, failed);

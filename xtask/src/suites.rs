@@ -10,9 +10,13 @@ use crate::run::{Result, cargo, watch};
 use crate::test_c;
 
 /// Name of the language and how to run its tests.
-type Suite = (&'static str, fn() -> Result<Tally>);
+pub(crate) type Suite = (&'static str, fn() -> Result<Tally>);
 
-const SUITES: &[Suite] = &[("Rust", rust), ("C", test_c::suite), ("Python", python)];
+const SUITES: &[Suite] = &[
+    ("Rust", rust),
+    ("C", test_c::suite),
+    ("Python", || python("ours")),
+];
 
 /// How the tests of one language went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,10 +35,11 @@ pub(crate) fn run() -> Result<()> {
 
 /// Runs Python's only.
 pub(crate) fn run_python() -> Result<()> {
-    run_all(&[("Python", python)])
+    run_all(&[("Python", || python("ours"))])
 }
 
-fn run_all(suites: &[Suite]) -> Result<()> {
+/// Runs these suites and counts what each of them says.
+pub(crate) fn run_all(suites: &[Suite]) -> Result<()> {
     let mut total = Tally::default();
     let mut lines = Vec::new();
     for (language, suite) in suites {
@@ -97,8 +102,9 @@ pub(crate) fn count(command: &mut Command) -> Result<Tally> {
     Ok(tally)
 }
 
-fn python() -> Result<Tally> {
-    let outcome = python::test()?;
+/// The tests of the Python package on a server of this make.
+pub(crate) fn python(peer: &str) -> Result<Tally> {
+    let outcome = python::test(peer)?;
     Ok(Tally {
         passed: outcome.passed,
         failed: outcome.failed,

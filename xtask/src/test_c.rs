@@ -61,7 +61,8 @@ pub(crate) fn suite() -> Result<Tally> {
     test("ours")
 }
 
-fn test(peer: &str) -> Result<Tally> {
+/// The tests on a server of this make.
+pub(crate) fn test(peer: &str) -> Result<Tally> {
     let libraries = build()?;
     let mut tally = Tally::default();
     report(&mut tally, "header is up to date", header::verify().is_ok());
