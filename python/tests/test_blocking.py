@@ -103,7 +103,6 @@ while client.lock(path).queue_position() < 2:
 """
 
 
-@pytest.mark.skipif(sys.version_info < (3, 9), reason="needs the order of Python 3.9 at exit")
 def test_the_interpreter_ends_while_threads_block(hosts: str, path: str) -> None:
     process = python(ENDS, hosts, path)
     output, complaints = process.communicate(timeout=20)
