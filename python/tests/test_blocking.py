@@ -67,26 +67,34 @@ def test_ctrl_c_ends_an_acquire_and_takes_its_znode_away(
 
 
 CONNECTS = """
-import socket, lockkeeper
-with socket.create_server(("127.0.0.1", 0)) as silent:
+import socket, threading, lockkeeper
+accepted = []
+def accept():
+    accepted.append(silent.accept())
     print("connecting", flush=True)
+with socket.create_server(("127.0.0.1", 0)) as silent:
+    threading.Thread(target=accept, daemon=True).start()
     try:
         lockkeeper.connect("127.0.0.1:%d" % silent.getsockname()[1], connect_timeout=None)
     except KeyboardInterrupt:
         print("interrupted")
+    accepted[0][0].close()
 """
 
 
 def test_ctrl_c_ends_a_connect() -> None:
     process = python(CONNECTS)
     assert process.stdout and process.stdout.readline() == "connecting\n"
-    time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     assert finish(process) == ["interrupted"]
 
 
 ENDS = """
-import sys, threading, time, lockkeeper
+import atexit, sys, threading, time
+# Hooks run last in, first out: this one waits behind the one of lockkeeper.
+ended = threading.Event()
+atexit.register(ended.wait, 10)
+import lockkeeper
 hosts, path = sys.argv[1:]
 client = lockkeeper.connect(hosts)
 guard = client.lock(path).acquire()
@@ -96,6 +104,7 @@ def wait():
         client.lock(path).acquire()
     except lockkeeper.ClosedError:
         print("ended", flush=True)
+        ended.set()
 threading.Thread(target=wait, daemon=True).start()
 while client.lock(path).queue_position() < 2:
     time.sleep(0.01)
