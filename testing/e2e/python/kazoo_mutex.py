@@ -15,7 +15,6 @@ respects whatever has `-lock-` before the digits: with it the two exclude each o
 """
 
 import sys
-import threading
 
 import line_peer
 from kazoo.client import KazooClient
@@ -60,7 +59,9 @@ class Peer:
                 line_peer.say("released")
             elif words[0] == "run":
                 count, sessions = int(words[1]), int(words[3])
-                self._run_all(count, words[2], sessions)
+                line_peer.run_sessions(
+                    self.name, sessions, lambda who: self._run(who, count, words[2])
+                )
                 line_peer.say("done %d" % (count * sessions))
             elif words[0] == "quit":
                 break
@@ -68,25 +69,6 @@ class Peer:
                 raise ValueError("unknown command: " + line)
         client.stop()
         client.close()
-
-    def _run_all(self, count, oracle, sessions):
-        failures = []
-
-        def body(who):
-            try:
-                self._run(who, count, oracle)
-            except Exception as error:
-                failures.append(error)
-
-        threads = [
-            threading.Thread(target=body, args=("%s-%d" % (self.name, i),)) for i in range(sessions)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
 
     def _run(self, who, count, oracle):
         client = self._open()

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+import threading
 import traceback
 
 
@@ -20,6 +21,26 @@ def run(main):
         say("failed %r" % (error,))
         code = 1
     sys.exit(code)
+
+
+def run_sessions(name, sessions, run_session):
+    """Calls `run_session` with a name for each session, all at once; raises the first failure."""
+    failures = []
+
+    def body(who):
+        try:
+            run_session(who)
+        except Exception as error:
+            failures.append(error)
+
+    names = ["%s-%d" % (name, i) for i in range(sessions)]
+    threads = [threading.Thread(target=body, args=(who,)) for who in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 class OracleLink:

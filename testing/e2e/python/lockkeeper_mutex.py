@@ -4,7 +4,6 @@ Arguments: connect string, lock path, name. Commands and answers are those of `k
 """
 
 import sys
-import threading
 
 import line_peer
 import lockkeeper
@@ -38,31 +37,14 @@ class Peer:
                     line_peer.say("released")
                 elif words[0] == "run":
                     count, sessions = int(words[1]), int(words[3])
-                    self._run_all(count, words[2], sessions)
+                    line_peer.run_sessions(
+                        self.name, sessions, lambda who: self._run(who, count, words[2])
+                    )
                     line_peer.say("done %d" % (count * sessions))
                 elif words[0] == "quit":
                     break
                 else:
                     raise ValueError("unknown command: " + line)
-
-    def _run_all(self, count, oracle, sessions):
-        failures = []
-
-        def body(who):
-            try:
-                self._run(who, count, oracle)
-            except Exception as error:
-                failures.append(error)
-
-        threads = [
-            threading.Thread(target=body, args=("%s-%d" % (self.name, i),)) for i in range(sessions)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise failures[0]
 
     def _run(self, who, count, oracle):
         link = line_peer.OracleLink(oracle)
