@@ -3,6 +3,7 @@
 //! Every scenario uses a path of its own and ends by looking for what was left behind.
 
 mod cancel;
+#[path = "../common/mod.rs"]
 mod common;
 mod faults;
 mod operator;

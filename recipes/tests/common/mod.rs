@@ -1,4 +1,5 @@
 //! A server, clients of it, clients behind a proxy that breaks their links, and patience.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
