@@ -22,6 +22,7 @@ mod turn;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lockkeeper::{Acl, Client, Error, ErrorCode, Outcome, State};
 use tokio::sync::oneshot;
 
@@ -30,7 +31,6 @@ use self::turn::Turn;
 use crate::error::{LockError, LossReason};
 use crate::fence::Fence;
 use crate::hold;
-use crate::identity::Identity;
 use crate::layout::Layout;
 use crate::plan::Rule;
 use crate::retry::{Retry, is_transient, session_error};
@@ -43,7 +43,8 @@ pub(crate) struct Entry {
     pub(crate) parent: Arc<str>,
     pub(crate) layout: Layout,
     pub(crate) rule: Rule,
-    pub(crate) identity: Arc<Identity>,
+    /// What the contender's znode says.
+    pub(crate) data: Bytes,
     /// `None` for the client's default.
     pub(crate) acl: Option<Vec<Acl>>,
     /// Gives up as soon as somebody is ahead.

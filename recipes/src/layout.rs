@@ -3,7 +3,7 @@
 //! A lock's path is shared with whoever else uses it: Curator, kazoo, go-zk. Each of them orders
 //! only the names it knows, so two that do not know each other's names both believe that they hold
 //! the lock. The layout is therefore a setting and never a guess, every layout here waits for the
-//! names of all the others (more waiting is harmless, less is not), and [`Layout::is_blind_to`]
+//! names of all the others (more waiting is harmless, less is not), and [`Rule::is_blind_to`]
 //! says which names belong to somebody who would not wait in return.
 
 use std::fmt::Write as _;
@@ -31,9 +31,12 @@ pub enum Layout {
     Kazoo,
 }
 
-/// What a contender's name ends with before the number, for a mutex.
+/// What a contender's name ends with before the number: Curator's and kazoo's kinds.
 const CURATOR_LOCK: &str = "lock-";
 const KAZOO_LOCK: &str = "__lock__";
+
+/// Every kind of a library that knows one: a contender, but perhaps of another recipe.
+const KINDS: &[&str] = &[CURATOR_LOCK, KAZOO_LOCK];
 
 impl Layout {
     /// Every contender of every layout excludes every other.
@@ -44,6 +47,10 @@ impl Layout {
                 Self::Kazoo => KAZOO_LOCK,
             },
             blockers: &[CURATOR_LOCK, KAZOO_LOCK],
+            peers: match self {
+                Self::Curator | Self::GoZk => &[CURATOR_LOCK],
+                Self::Kazoo => &[KAZOO_LOCK],
+            },
         }
     }
 
@@ -63,15 +70,14 @@ impl Layout {
             Self::Kazoo => false,
         }
     }
+}
 
-    /// Whether the name belongs to a lock whose owner does not wait for this layout's names, or
-    /// whom other users of this layout do not wait for.
-    pub(crate) fn is_blind_to(self, name: &str) -> bool {
-        let strangers: &[&str] = match self {
-            Self::Curator | Self::GoZk => &[KAZOO_LOCK],
-            Self::Kazoo => &[CURATOR_LOCK],
-        };
-        plan::sequence(name, strangers).is_some() || is_apache_lock(name)
+impl Rule {
+    /// Whether the name belongs to a contender that does not wait for names under this rule, or
+    /// whom others under this rule do not wait for.
+    pub(crate) fn is_blind_to(&self, name: &str) -> bool {
+        let is_contender = plan::sequence(name, KINDS).is_some() || is_apache_lock(name);
+        is_contender && plan::sequence(name, self.peers).is_none()
     }
 }
 
@@ -171,16 +177,16 @@ mod tests {
         let kazoo_subclass = "0123456789ab4def8123456789abcdef-lock-0000000001";
         let apache = "x-72057594037927936-0000000001";
         for name in [&curator, &go, kazoo_subclass] {
-            assert!(!Layout::Curator.is_blind_to(name), "{name}");
-            assert!(!Layout::GoZk.is_blind_to(name), "{name}");
-            assert!(Layout::Kazoo.is_blind_to(name), "{name}");
+            assert!(!Layout::Curator.mutex().is_blind_to(name), "{name}");
+            assert!(!Layout::GoZk.mutex().is_blind_to(name), "{name}");
+            assert!(Layout::Kazoo.mutex().is_blind_to(name), "{name}");
         }
         for name in [&kazoo, apache] {
-            assert!(Layout::Curator.is_blind_to(name), "{name}");
-            assert!(Layout::GoZk.is_blind_to(name), "{name}");
+            assert!(Layout::Curator.mutex().is_blind_to(name), "{name}");
+            assert!(Layout::GoZk.mutex().is_blind_to(name), "{name}");
         }
-        assert!(!Layout::Kazoo.is_blind_to(&kazoo));
-        assert!(Layout::Kazoo.is_blind_to(apache));
+        assert!(!Layout::Kazoo.mutex().is_blind_to(&kazoo));
+        assert!(Layout::Kazoo.mutex().is_blind_to(apache));
         for foreign in [
             "foo",
             "!",
@@ -190,7 +196,7 @@ mod tests {
             "lock-",
             "лок-lock",
         ] {
-            assert!(!Layout::Curator.is_blind_to(foreign), "{foreign}");
+            assert!(!Layout::Curator.mutex().is_blind_to(foreign), "{foreign}");
         }
     }
 }

@@ -27,7 +27,7 @@
 //!
 //! ```text
 //! error, fence, identity, plan ← layout
-//! error ← state ← retry ← own, parents ← hold ← contender ← guard ← lock ← owner
+//! error ← state ← retry ← own, parents ← hold ← contender ← guard ← queue ← lock ← owner
 //! ```
 
 #![forbid(unsafe_code)]
@@ -44,6 +44,7 @@ mod own;
 mod owner;
 mod parents;
 mod plan;
+mod queue;
 mod retry;
 mod state;
 

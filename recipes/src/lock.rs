@@ -1,20 +1,17 @@
 //! A fenced mutual-exclusion lock whose queue is a znode's children.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::{Either, select};
-use lockkeeper::path::{check, join};
-use lockkeeper::{Acl, Client, Error, ErrorCode, Misuse, SessionId};
+use lockkeeper::path::join;
+use lockkeeper::{Acl, Client, ErrorCode, SessionId};
 
-use crate::contender::{Entry, enter};
 use crate::error::LockError;
 use crate::fence::Fence;
 use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::layout::Layout;
 use crate::owner::{Owned, Owner, Owners};
-use crate::plan;
+use crate::queue::{Queue, until, within};
 
 /// A lock on a path, for any number of processes and tasks.
 ///
@@ -51,8 +48,7 @@ use crate::plan;
 /// * Order across a deleted and recreated parent.
 #[derive(Clone, Debug)]
 pub struct Mutex {
-    client: Client,
-    entry: Entry,
+    queue: Queue,
     owners: Owners,
 }
 
@@ -60,8 +56,8 @@ pub struct Mutex {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct MutexBuilder {
-    client: Client,
-    entry: Entry,
+    queue: Queue,
+    identity: Identity,
 }
 
 /// A contender as others see it.
@@ -96,18 +92,8 @@ impl Mutex {
     pub fn builder(client: &Client, path: &str) -> MutexBuilder {
         let layout = Layout::default();
         MutexBuilder {
-            client: client.clone(),
-            entry: Entry {
-                parent: path.into(),
-                layout,
-                rule: layout.mutex(),
-                identity: Arc::new(Identity::of_process()),
-                acl: None,
-                is_impatient: false,
-                requeues: false,
-                refuses_blind: false,
-                shared: Arc::default(),
-            },
+            queue: Queue::new(client, path, layout, layout.mutex()),
+            identity: Identity::of_process(),
         }
     }
 
@@ -120,8 +106,7 @@ impl Mutex {
     /// [`LockError::Client`] when the session ends or the server refuses, [`LockError::NodeGone`],
     /// [`LockError::LayoutConflict`].
     pub async fn lock(&self) -> Result<Guard, LockError> {
-        let ticket = enter(&self.client, self.entry.clone());
-        Guard::granted(self.client.clone(), ticket).await
+        self.queue.take().await
     }
 
     /// As [`Mutex::lock`], for at most `timeout` from the first poll, whatever happens meanwhile.
@@ -130,10 +115,7 @@ impl Mutex {
     ///
     /// Those of [`Mutex::lock`], and [`LockError::TimedOut`].
     pub async fn lock_timeout(&self, timeout: Duration) -> Result<Guard, LockError> {
-        match self.client.now().checked_add(timeout) {
-            Some(deadline) => self.lock_until(deadline).await,
-            None => self.lock().await,
-        }
+        within(&self.queue.client, timeout, self.lock()).await
     }
 
     /// As [`Mutex::lock`], until an instant of the client's clock.
@@ -145,11 +127,7 @@ impl Mutex {
     ///
     /// Those of [`Mutex::lock`], and [`LockError::TimedOut`].
     pub async fn lock_until(&self, deadline: Instant) -> Result<Guard, LockError> {
-        let timer = self.client.sleep_until(deadline);
-        match select(Box::pin(self.lock()), timer).await {
-            Either::Left((result, _)) => result,
-            Either::Right(_) => Err(LockError::TimedOut),
-        }
+        until(&self.queue.client, deadline, self.lock()).await
     }
 
     /// Takes the lock if nobody is in the queue.
@@ -163,15 +141,7 @@ impl Mutex {
     ///
     /// [`LockError::Busy`], and those of [`Mutex::lock`].
     pub async fn try_lock(&self) -> Result<Guard, LockError> {
-        if self.queue_position().await? > 0 {
-            return Err(LockError::Busy);
-        }
-        let entry = Entry {
-            is_impatient: true,
-            ..self.entry.clone()
-        };
-        let ticket = enter(&self.client, entry);
-        Guard::granted(self.client.clone(), ticket).await
+        self.queue.try_take().await
     }
 
     /// As [`Mutex::lock`] on behalf of `owner`, who is told at once if it would wait for itself.
@@ -193,7 +163,7 @@ impl Mutex {
     ///
     /// [`LockError::Client`].
     pub async fn queue_position(&self) -> Result<usize, LockError> {
-        Ok(self.queue().await?.len())
+        Ok(self.queue.ahead().await?.len())
     }
 
     /// The present holder, or none. For people: it may have changed before the call returns.
@@ -202,9 +172,9 @@ impl Mutex {
     ///
     /// [`LockError::Client`].
     pub async fn holder(&self) -> Result<Option<Holder>, LockError> {
-        for name in self.queue().await? {
-            let path = join(&self.entry.parent, &name);
-            match self.client.get(&path).await {
+        for name in self.queue.ahead().await? {
+            let path = join(&self.queue.entry.parent, &name);
+            match self.queue.client.get(&path).await {
                 Ok(znode) => {
                     return Ok(Some(Holder {
                         path,
@@ -226,35 +196,27 @@ impl Mutex {
     /// each contender that left directly ahead of a waiter, and one for each change that somebody
     /// else made to an own znode. To see what a crowd costs.
     pub fn wakeups(&self) -> u64 {
-        self.entry.shared.wakeups()
-    }
-
-    async fn queue(&self) -> Result<Vec<String>, Error> {
-        match self.client.children(&self.entry.parent).await {
-            Ok(children) => Ok(plan::queue(&children, &self.entry.rule)),
-            Err(error) if error.code() == Some(ErrorCode::NO_NODE) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+        self.queue.entry.shared.wakeups()
     }
 }
 
 impl MutexBuilder {
     /// The names to use; every user of the path must use the same. Default: [`Layout::Curator`].
     pub fn layout(mut self, layout: Layout) -> Self {
-        self.entry.layout = layout;
-        self.entry.rule = layout.mutex();
+        self.queue.entry.layout = layout;
+        self.queue.entry.rule = layout.mutex();
         self
     }
 
     /// What [`Holder::identity`] calls this contender. Default: empty.
     pub fn label(mut self, label: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.entry.identity).label = label.into();
+        self.identity.label = label.into();
         self
     }
 
     /// Whose contender this says it is. Default: [`Identity::of_process`].
     pub fn identity(mut self, identity: Identity) -> Self {
-        self.entry.identity = Arc::new(identity);
+        self.identity = identity;
         self
     }
 
@@ -262,14 +224,14 @@ impl MutexBuilder {
     ///
     /// It must let this client and the other contenders read; a revoker needs to write.
     pub fn acl(mut self, acl: Vec<Acl>) -> Self {
-        self.entry.acl = Some(acl);
+        self.queue.entry.acl = Some(acl);
         self
     }
 
     /// Whether a waiter whose znode is deleted by somebody else queues again at the tail instead
     /// of failing with [`LockError::NodeGone`]. Default: no.
     pub fn requeue(mut self, requeue: bool) -> Self {
-        self.entry.requeues = requeue;
+        self.queue.entry.requeues = requeue;
         self
     }
 
@@ -277,7 +239,7 @@ impl MutexBuilder {
     /// does not wait for this layout's names. Looked at once, when the contender queues. Default:
     /// no, because one such znode, left over or forged, then keeps everybody out.
     pub fn refuse_blind_names(mut self, refuse: bool) -> Self {
-        self.entry.refuses_blind = refuse;
+        self.queue.entry.refuses_blind = refuse;
         self
     }
 
@@ -287,13 +249,14 @@ impl MutexBuilder {
     ///
     /// [`LockError::Client`] with a misuse if the path is no znode path.
     pub fn build(self) -> Result<Mutex, LockError> {
-        if let Err(source) = check(&self.entry.parent) {
-            let path = self.entry.parent.to_string();
-            return Err(Error::from(Misuse::Path { path, source }).into());
-        }
+        let Self {
+            mut queue,
+            mut identity,
+        } = self;
+        identity.session = queue.client.session_id().to_string();
+        queue.entry.data = identity.to_json();
         Ok(Mutex {
-            client: self.client,
-            entry: self.entry,
+            queue: queue.checked()?,
             owners: Owners::default(),
         })
     }

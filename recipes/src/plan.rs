@@ -9,12 +9,16 @@
 //! and #730); plain integer order fails once, at the wrap.
 
 /// Which names stand in a contender's way: its recipe in two lists.
+///
+/// A kind is what a name has directly before its number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
-    /// The kind in the contender's own name, directly before the number.
+    /// The kind in the contender's own name.
     pub(crate) marker: &'static str,
     /// The kinds that are waited for when they are ahead.
     pub(crate) blockers: &'static [&'static str],
+    /// The kinds whose owners know the contender's own kind and treat it as this recipe does.
+    pub(crate) peers: &'static [&'static str],
 }
 
 /// The number at the end of a contender's name, or `None` for a child that is none.
@@ -22,17 +26,23 @@ pub(crate) struct Rule {
 /// The number is the longest tail of the form `-?[0-9]{9,10}` that stands directly behind one of
 /// the `markers`: servers print it with `%010d`, which gives a negative number nine digits or ten.
 pub(crate) fn sequence(name: &str, markers: &[&str]) -> Option<i32> {
+    parse(name, markers).map(|(seq, _)| seq)
+}
+
+/// The number and the marker before it.
+fn parse<'a>(name: &str, markers: &[&'a str]) -> Option<(i32, &'a str)> {
     let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
     if !(9..=10).contains(&digits) {
         return None;
     }
     let at = name.len() - digits;
     let signed = name[..at].ends_with('-').then_some(at.wrapping_sub(1));
-    [signed, Some(at)]
-        .into_iter()
-        .flatten()
-        .find(|&from| markers.iter().any(|marker| name[..from].ends_with(marker)))
-        .and_then(|from| name[from..].parse().ok())
+    [signed, Some(at)].into_iter().flatten().find_map(|from| {
+        let marker = markers
+            .iter()
+            .find(|marker| name[..from].ends_with(**marker));
+        Some((name[from..].parse().ok()?, *marker?))
+    })
 }
 
 /// Whether number `a` was given before number `b`; right while fewer than 2^31 lie between them.
@@ -43,17 +53,20 @@ pub(crate) fn before(a: i32, b: i32) -> bool {
 /// The names that must be gone before `own` is first, or `None` when `own` is not listed.
 ///
 /// Farthest first, so that the one to watch is last and is the first to be taken off. Children that
-/// are no contenders do not count. Numbers are equal only if somebody made a name by hand; then the
-/// names decide, so that of two such contenders exactly one is ahead.
+/// are no contenders do not count.
+///
+/// Numbers are equal only if somebody made a name by hand, or if a writer of Curator turns into a
+/// reader under its own number. Then kinds and names decide, so that of two such contenders exactly
+/// one is ahead; as text, Curator's reader comes before its writer, which it must not wait for.
 pub(crate) fn ahead(children: &[String], own: &str, rule: &Rule) -> Option<Vec<String>> {
     let own_seq = sequence(own, &[rule.marker])?;
     if !children.iter().any(|name| name == own) {
         return None;
     }
-    let is_ahead = |seq: i32, name: &str| before(seq, own_seq) || (seq == own_seq && name < own);
     Some(oldest_first(children.iter().filter_map(|name| {
-        let seq = sequence(name, rule.blockers)?;
-        is_ahead(seq, name).then_some((seq, name))
+        let (seq, kind) = parse(name, rule.blockers)?;
+        let wins_tie = seq == own_seq && (kind, name.as_str()) < (rule.marker, own);
+        (before(seq, own_seq) || wins_tie).then_some((seq, name))
     })))
 }
 
@@ -280,7 +293,7 @@ mod tests {
         #[test]
         fn parsing_never_panics(name in "\\PC{0,24}") {
             let _ = sequence(&name, MUTEX);
-            let _ = Layout::Curator.is_blind_to(&name);
+            let _ = Layout::Curator.mutex().is_blind_to(&name);
         }
     }
 }

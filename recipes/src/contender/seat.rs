@@ -8,7 +8,6 @@ use lockkeeper::{CreateMode, CreateOptions, Error, ErrorCode, Outcome};
 use super::{Contender, delete};
 use crate::error::LockError;
 use crate::fence::Fence;
-use crate::identity::Identity;
 use crate::layout::Guid;
 use crate::own::{OwnWatch, stat_of_own};
 use crate::parents::{self, make_parents};
@@ -50,11 +49,6 @@ impl Contender {
             &self.entry.parent,
             &format!("{prefix}{}", self.entry.rule.marker),
         );
-        let data = Identity {
-            session: client.session_id().to_string(),
-            ..(*self.entry.identity).clone()
-        }
-        .to_json();
         let mut retry = Retry::new(client);
         let mut parents_made = false;
         let mut parent_vanishes = false;
@@ -64,7 +58,7 @@ impl Contender {
                 let mode = parents::mode(self.entry.layout);
                 drop(client.create(&self.entry.parent, "", mode));
             }
-            let create = client.create(&stem, data.clone(), self.options());
+            let create = client.create(&stem, self.entry.data.clone(), self.options());
             let listing = client.children(&self.entry.parent);
             let error = match create.await {
                 Ok(created) => {
@@ -164,7 +158,7 @@ impl Contender {
             Err(error) => (None, Some(error.into())),
             Ok(children) => {
                 self.report_foreign(&children);
-                let blind = |name: &&String| entry.refuses_blind && entry.layout.is_blind_to(name);
+                let blind = |name: &&String| entry.refuses_blind && entry.rule.is_blind_to(name);
                 let blind = children.iter().find(blind).cloned();
                 (
                     plan::ahead(&children, own, &entry.rule),
