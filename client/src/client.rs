@@ -3,8 +3,8 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -36,6 +36,19 @@ const CALL_WEIGHT: usize = 256;
 #[derive(Clone)]
 pub struct Client {
     owner: Arc<Owner>,
+}
+
+/// A [`Client`] that may be gone: keeps nothing open.
+#[derive(Clone)]
+pub struct WeakClient {
+    owner: Weak<Owner>,
+}
+
+impl WeakClient {
+    /// A handle, while there is any other.
+    pub fn upgrade(&self) -> Option<Client> {
+        self.owner.upgrade().map(|owner| Client { owner })
+    }
 }
 
 /// What all clones share; the loop holds only `Shared`, so the last handle can be seen to go.
@@ -111,6 +124,13 @@ impl Client {
     /// a server without a quorum answers does not move it.
     pub fn lease_deadline(&self) -> Option<Instant> {
         self.owner.shared.status.look(|view| view.lease)
+    }
+
+    /// A handle that does not count as one, for tasks that are not to keep the client open.
+    pub fn downgrade(&self) -> WeakClient {
+        WeakClient {
+            owner: Arc::downgrade(&self.owner),
+        }
     }
 
     /// Waits until the bounds of [`Builder::queue_limits`](crate::Builder::queue_limits) leave room for another call. Others may
@@ -281,6 +301,12 @@ impl Client {
 }
 
 pub(crate) type Submitted = (Ticket, oneshot::Receiver<Result<Response, Error>>);
+
+impl std::fmt::Debug for WeakClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WeakClient")
+    }
+}
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

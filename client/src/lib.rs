@@ -49,7 +49,7 @@ mod watch;
 
 pub use builder::Builder;
 pub use call::Call;
-pub use client::Client;
+pub use client::{Client, WeakClient};
 pub use lockkeeper_session::{
     ConnectStringError, Error, HostPort, LinkLoss, Misuse, OpError, Outcome, SessionCredentials,
     State, Violation, WatchEnd,

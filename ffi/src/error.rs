@@ -276,6 +276,12 @@ impl From<LockError> for Fault {
             LockError::LayoutConflict { .. } => LK_ELAYOUT,
             LockError::Lost(_) => LK_ELOST,
             LockError::NodeGone => LK_ENODEGONE,
+            LockError::ReleaseRefused(refusal) => {
+                return Self {
+                    text: format!("{error}: {refusal}"),
+                    ..refusal.clone().into()
+                };
+            }
             LockError::TimedOut => LK_ETIMEDOUT,
             _ => LK_EOTHER,
         };

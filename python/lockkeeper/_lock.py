@@ -108,9 +108,11 @@ class Guard(BaseGuard):
     def release(self) -> None:
         """Gives the lock back and waits until its znode is gone; the second time does nothing.
 
-        Raises :class:`LockLost` if the lock had been lost before: the last chance to notice. While
-        the link is down it waits for the link or the session's end; interrupted, the release goes
-        on in the background.
+        Raises :class:`LockLost` if the lock had been lost before: the last chance to notice;
+        :class:`NoAuth` if the server refuses to delete the znode, which then stays until the
+        session ends or a later attempt, made in the background, succeeds. While the link is down
+        it waits for the link or the session's end; interrupted, the release goes on in the
+        background.
         """
         self._hold.release().wait()
 

@@ -71,12 +71,12 @@ impl Failure {
     /// The exception to raise.
     pub(crate) fn into_exception(self, py: Python<'_>, context: Option<&Context>) -> PyErr {
         let name = self.name();
-        let code = match &self {
-            Self::Client(error) => error.code().map(|code| code.0),
+        let told = match &self {
+            Self::Client(error) | Self::Lock(LockError::ReleaseRefused(error)) => Some(error),
             _ => None,
         };
-        let maybe_applied =
-            matches!(&self, Self::Client(error) if error.outcome() == Outcome::Unknown);
+        let code = told.and_then(Error::code).map(|code| code.0);
+        let maybe_applied = told.is_some_and(|error| error.outcome() == Outcome::Unknown);
         let reason = match &self {
             Self::Lock(LockError::Lost(reason)) => Some(reason_word(*reason)),
             _ => None,
@@ -107,6 +107,7 @@ impl Failure {
                 LockError::LayoutConflict { .. } => "LayoutConflict",
                 LockError::Lost(_) => "LockLost",
                 LockError::NodeGone => "ContenderGone",
+                LockError::ReleaseRefused(error) => client_name(error),
                 LockError::TimedOut => "LockTimeout",
                 _ => "LockError",
             },

@@ -23,7 +23,7 @@ mod turn;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lockkeeper::{Acl, Client, Error, ErrorCode, Outcome, State};
+use lockkeeper::{Acl, Client, Error, ErrorCode, Outcome, State, WeakClient};
 use tokio::sync::oneshot;
 
 use self::seat::Seat;
@@ -33,7 +33,7 @@ use crate::fence::Fence;
 use crate::hold;
 use crate::layout::Layout;
 use crate::plan::Rule;
-use crate::retry::{Retry, is_transient, session_error};
+use crate::retry::{Backoff, Retry, is_transient, session_error};
 use crate::state::{Cell, GuardState, Keep, Shared};
 
 /// How to contend, and for what.
@@ -154,34 +154,63 @@ impl Drop for Contender {
             _ => LossReason::Closed,
         };
         self.cell.update(|view| {
-            if view.left.is_none() && !matches!(view.state, GuardState::Lost(_)) {
+            if view.left.is_some() {
+                return;
+            }
+            // Once the znode is to go, the end of its session is as good as a deletion.
+            if view.wanted && !matches!(view.state, GuardState::Lost(_)) {
                 view.state = GuardState::Lost(reason);
             }
-            view.left.get_or_insert(Ok(()));
+            view.left = Some(match view.state {
+                GuardState::Lost(reason) => Err(LockError::Lost(reason)),
+                _ => Ok(()),
+            });
         });
     }
 }
 
-/// Deletes until the znode is gone: by us, by somebody else or with its session.
+/// Deletes until the znode is gone with its session or by us, or has been found gone.
 ///
-/// The version is not compared: the name is unique, so there is nothing else to hit.
+/// The version is not compared: the name is unique, so there is nothing else to hit. A znode that
+/// is not there was deleted by somebody else while its contender held, unless one of our own
+/// requests may have done it.
 async fn delete(client: &Client, path: &str, cell: &Cell) {
-    let mut retry = Retry::new(client).slow();
-    loop {
+    let mut retry = Retry::new(client);
+    let mut may_be_done = false;
+    let left = loop {
         let error = match client.delete(path, None).await {
-            Ok(()) => break,
-            Err(error) => error,
+            Err(error) if !error.is_final() => error,
+            _ => break Ok(()),
         };
-        if error.is_final() || error.code() == Some(ErrorCode::NO_NODE) {
-            break;
+        if error.code() == Some(ErrorCode::NO_NODE) {
+            let lost = LockError::Lost(LossReason::NodeDeleted);
+            break if may_be_done { Ok(()) } else { Err(lost) };
         }
-        if !is_transient(&error) && cell.read(|view| view.left.is_none()) {
+        may_be_done |= error.outcome() == Outcome::Unknown;
+        if !is_transient(&error) {
             tracing::warn!(%error, "a contender may not delete its own znode and keeps trying");
-            cell.update(|view| view.left = Some(Err(error)));
+            client.spawn(delete_later(client.downgrade(), path.to_owned()));
+            break Err(LockError::ReleaseRefused(error));
         }
         if retry.pause().await.is_err() {
-            break;
+            break Ok(());
+        }
+    };
+    cell.update(|view| view.left = Some(left));
+}
+
+/// Goes on with a deletion that was refused, ever more rarely, while somebody else has the client:
+/// when nobody has, the session is closed, and that deletes the znode whatever the ACLs say.
+async fn delete_later(client: WeakClient, path: String) {
+    let mut backoff = Backoff::slow();
+    while let Some(rested) = client.upgrade().map(|client| backoff.rest(&client)) {
+        rested.await;
+        let Some(deleted) = client.upgrade().map(|client| client.delete(&path, None)) else {
+            return;
+        };
+        match deleted.await {
+            Err(error) if !error.is_final() && error.code() != Some(ErrorCode::NO_NODE) => {}
+            _ => return,
         }
     }
-    cell.update(|view| view.left = view.left.take().or(Some(Ok(()))));
 }

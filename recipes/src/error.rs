@@ -53,6 +53,14 @@ pub enum LockError {
     /// builder's `requeue` do so.
     #[error("the waiting contender's znode was deleted by somebody else")]
     NodeGone,
+    /// The server refuses to delete the znode of a lock that was given back, so others go on
+    /// waiting behind it. Give the client the `DELETE` permission on the lock's path; the deletion
+    /// is tried again in the background. The end of the session deletes the znode in any case.
+    #[error(
+        "the lock's znode may not be deleted: give this client the delete permission on the \
+         lock's path, or close the client"
+    )]
+    ReleaseRefused(#[source] Error),
     /// The deadline passed before the lock was granted.
     #[error("lock was not granted before the deadline")]
     TimedOut,
@@ -68,7 +76,7 @@ impl LockError {
     /// acquiring call that failed never holds the lock, whatever this says.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Client(error) => error.outcome(),
+            Self::Client(error) | Self::ReleaseRefused(error) => error.outcome(),
             _ => Outcome::NotApplied,
         }
     }

@@ -155,19 +155,16 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// [`LockError::Lost`] if the lock had been lost before: the last chance to notice it.
-    /// [`LockError::Client`] if the server refuses the deletion; the znode then stays first until
-    /// the session ends or a later attempt, made in the background, succeeds.
+    /// [`LockError::Lost`] if the lock had been lost before: the last chance to notice it. Whoever
+    /// else deleted the znode while it was held did so before; a session that ends while the
+    /// release is under way is none.
+    /// [`LockError::ReleaseRefused`] if the server refuses the deletion; the znode then stays first
+    /// until the session ends, as it does with the client's last handle, or until a later attempt,
+    /// made in the background, succeeds.
     pub fn release(self) -> impl Future<Output = Result<(), LockError>> + Send + use<> {
         let cell = Arc::clone(self.cell());
-        let state = cell.read(|view| view.state);
         drop(self);
-        async move {
-            if let GuardState::Lost(reason) = state {
-                return Err(LockError::Lost(reason));
-            }
-            Ok(cell.wait(|view| view.left.clone()).await?)
-        }
+        async move { cell.wait(|view| view.left.clone()).await }
     }
 
     fn cell(&self) -> &Arc<Cell> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use lockkeeper::{Client, Error, ErrorCode, Outcome, State};
 
 const PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -11,34 +12,61 @@ const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Pauses that double, each between half and all of its length so that contenders do not march in
 /// step.
-pub(crate) struct Retry<'a> {
-    client: &'a Client,
+pub(crate) struct Backoff {
     pause: Duration,
     pause_max: Duration,
+}
+
+impl Backoff {
+    fn new() -> Self {
+        Self {
+            pause: PAUSE_MIN,
+            pause_max: PAUSE_MAX,
+        }
+    }
+
+    /// With pauses that grow further, for what may be a refusal.
+    pub(crate) fn slow() -> Self {
+        Self {
+            pause_max: REFUSED_PAUSE_MAX,
+            ..Self::new()
+        }
+    }
+
+    /// Ends after the next pause, and does not keep the client open until then.
+    pub(crate) fn rest(&mut self, client: &Client) -> BoxFuture<'static, ()> {
+        let half = self.pause / 2;
+        let share = (client.random() % 1000) as u32;
+        self.pause = (self.pause * 2).min(self.pause_max);
+        client.sleep_until(client.now() + half + half * share / 1000)
+    }
+}
+
+/// Pauses, and what makes them worth it: a good link.
+pub(crate) struct Retry<'a> {
+    client: &'a Client,
+    backoff: Backoff,
 }
 
 impl<'a> Retry<'a> {
     pub(crate) fn new(client: &'a Client) -> Self {
         Self {
             client,
-            pause: PAUSE_MIN,
-            pause_max: PAUSE_MAX,
+            backoff: Backoff::new(),
         }
     }
 
     /// Lets the pauses grow further, for what may be a refusal.
-    pub(crate) fn slow(mut self) -> Self {
-        self.pause_max = REFUSED_PAUSE_MAX;
-        self
+    pub(crate) fn slow(self) -> Self {
+        Self {
+            backoff: Backoff::slow(),
+            ..self
+        }
     }
 
     /// Returns after a pause with the client connected, or with the error that ended the session.
     pub(crate) async fn pause(&mut self) -> Result<(), Error> {
-        let half = self.pause / 2;
-        let share = (self.client.random() % 1000) as u32;
-        let until = self.client.now() + half + half * share / 1000;
-        self.pause = (self.pause * 2).min(self.pause_max);
-        self.client.sleep_until(until).await;
+        self.backoff.rest(self.client).await;
         connected(self.client).await
     }
 }
@@ -67,7 +95,8 @@ pub(crate) fn session_error(state: State) -> Option<Error> {
     }
 }
 
-/// Whether the same call may succeed later under the same session.
+/// Whether the same call may succeed later under the same session, or that session is found to be
+/// over before it is made again.
 pub(crate) fn is_transient(error: &Error) -> bool {
     match error {
         Error::ConnectionLoss { .. } | Error::QueueFull | Error::Timeout { .. } => true,
@@ -77,6 +106,7 @@ pub(crate) fn is_transient(error: &Error) -> bool {
                 | ErrorCode::NOT_READ_ONLY
                 | ErrorCode::OPERATION_TIMEOUT
                 | ErrorCode::REQUEST_TIMEOUT
+                | ErrorCode::SESSION_EXPIRED
                 | ErrorCode::SESSION_MOVED
                 | ErrorCode::THROTTLED_OP
         ),

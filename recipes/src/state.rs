@@ -8,10 +8,9 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lockkeeper::Error;
 use tokio::sync::Notify;
 
-use crate::error::LossReason;
+use crate::error::{LockError, LossReason};
 
 /// What a guard's holder may rely on.
 ///
@@ -48,8 +47,8 @@ pub(crate) struct View {
     pub(crate) state: GuardState,
     /// Somebody asked the holder to give the lock up.
     pub(crate) revoked: bool,
-    /// How the deletion went, once it is over. A refused one is tried again in the background.
-    pub(crate) left: Option<Result<(), Error>>,
+    /// What a release is told, once that is known.
+    pub(crate) left: Option<Result<(), LockError>>,
 }
 
 /// What all contenders of one lock object have in common.

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lockkeeper::path::parent;
 use lockkeeper::{Acl, Client, CreateMode, ErrorCode, Op, acl};
+use lockkeeper_e2e::proxy::{Action, Direction, Rule, op};
 use lockkeeper_recipes::{GuardState, Layout, LockError, LossReason, Mutex};
 
 use crate::common::{
-    PATIENCE, assert_clean, children, connect, enqueue, eventually, fresh_path, granted,
+    Lane, PATIENCE, assert_clean, children, connect, enqueue, eventually, fresh_path, granted,
     other_contender, prepared, server,
 };
 
@@ -25,6 +26,37 @@ async fn t47_a_holder_whose_znode_is_deleted_is_told() {
     assert_eq!(error, LockError::Lost(LossReason::NodeDeleted));
     assert_eq!(guard.release().await.unwrap_err(), error);
     lock.lock().await.unwrap().release().await.unwrap();
+}
+
+/// The holder does not know yet: the event is still on its way when it gives the lock back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_finds_the_znode_gone_says_lost() {
+    let lane = Lane::open().await;
+    let path = fresh_path("gone");
+    let lock = prepared(&lane.client, &path).await;
+    let looks = lane.proxy.count(Direction::Reply, op::EXISTS);
+    let guard = lock.lock().await.unwrap();
+    // The watch on the own znode is set once its read is answered.
+    eventually("watched", async || {
+        lane.proxy.count(Direction::Reply, op::EXISTS) > looks
+    })
+    .await;
+    let event = lane
+        .proxy
+        .install(Rule::reply(op::EVENT).then(Action::Hold));
+    let operator = connect(&server().await).await;
+    operator.delete(guard.path(), None).await.unwrap();
+    event.await_fired(PATIENCE).unwrap();
+    assert_eq!(guard.state(), GuardState::Held);
+    let deletes = lane.proxy.count(Direction::Request, op::DELETE);
+    let release = tokio::spawn(guard.release());
+    eventually("the delete is on its way", async || {
+        lane.proxy.count(Direction::Request, op::DELETE) > deletes
+    })
+    .await;
+    event.release();
+    let lost = release.await.unwrap().unwrap_err();
+    assert_eq!(lost, LockError::Lost(LossReason::NodeDeleted));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,6 +257,7 @@ async fn t52_missing_permissions_are_errors_and_no_storm() {
     let error = lock.lock().await.unwrap_err();
     assert_eq!(code(&error), Some(ErrorCode::NO_AUTH), "{error:?}");
     let error = guard.release().await.unwrap_err();
+    assert!(matches!(error, LockError::ReleaseRefused(_)), "{error:?}");
     assert_eq!(code(&error), Some(ErrorCode::NO_AUTH), "{error:?}");
     // The deletion goes on being tried, and works once it is allowed again.
     client.set_acl(&path, Acl::open(), None).await.unwrap();
@@ -240,6 +273,30 @@ async fn t52_missing_permissions_are_errors_and_no_storm() {
     .await;
 }
 
+/// What deletes the znode in the end is the end of the session.
+#[tokio::test(flavor = "multi_thread")]
+async fn t52_a_refused_delete_does_not_keep_the_client_open() {
+    let server = server().await;
+    let admin = connect(&server).await;
+    let path = fresh_path("t52-client");
+    let layout = Layout::Kazoo;
+    for waits in [false, true] {
+        let client = connect(&server).await;
+        let lock = Mutex::builder(&client, &path).layout(layout).build();
+        let lock = lock.unwrap();
+        let guard = lock.lock().await.unwrap();
+        allow(&admin, &path, acl::READ | acl::ADMIN).await;
+        if waits {
+            guard.release().await.unwrap_err();
+        } else {
+            drop(guard);
+        }
+        drop((lock, client));
+        assert_clean(&admin, &path).await;
+        admin.set_acl(&path, Acl::open(), None).await.unwrap();
+    }
+}
+
 async fn allow(client: &Client, path: &str, permissions: i32) {
     let acl = vec![Acl::new(permissions, "world", "anyone")];
     client.set_acl(path, acl, None).await.unwrap();
@@ -247,7 +304,7 @@ async fn allow(client: &Client, path: &str, permissions: i32) {
 
 fn code(error: &LockError) -> Option<ErrorCode> {
     match error {
-        LockError::Client(error) => error.code(),
+        LockError::Client(error) | LockError::ReleaseRefused(error) => error.code(),
         _ => None,
     }
 }
