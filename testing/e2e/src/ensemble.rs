@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::network::Network;
 use crate::server::{Member, Mode, Peer, Server, Settings};
 use crate::wait;
 
@@ -21,13 +22,33 @@ impl Ensemble {
 
     /// Starts one member per entry; waits until all serve.
     pub fn start_with(peers: &[Peer], settings: &Settings) -> io::Result<Self> {
-        let ports = (1..)
-            .take(peers.len())
-            .map(Member::pick)
-            .collect::<io::Result<Vec<_>>>()?;
+        Self::start_each(peers, &Self::pick(peers)?, |_| settings.clone())
+    }
+
+    /// Starts one member per entry, all of Apache's, with a network between them that can be cut;
+    /// waits until all serve.
+    pub fn start_apart(peers: &[Peer], settings: &Settings) -> io::Result<(Self, Network)> {
+        let ports = Self::pick(peers)?;
+        let network = Network::start(peers.len())?;
+        for (member, own) in ports.iter().enumerate() {
+            network.admit(member, own.quorum_port, own.election_port);
+        }
+        let through = |member| network.through(member, settings);
+        Ok((Self::start_each(peers, &ports, through)?, network))
+    }
+
+    fn pick(peers: &[Peer]) -> io::Result<Vec<Member>> {
+        (1..).take(peers.len()).map(Member::pick).collect()
+    }
+
+    fn start_each(
+        peers: &[Peer],
+        ports: &[Member],
+        settings: impl Fn(usize) -> Settings,
+    ) -> io::Result<Self> {
         let mut members = Vec::new();
-        for (peer, own) in peers.iter().zip(&ports) {
-            let mut server = Server::member(*peer, *own, ports.clone(), settings.clone())?;
+        for (i, (peer, own)) in peers.iter().zip(ports).enumerate() {
+            let mut server = Server::member(*peer, *own, ports.to_vec(), settings(i))?;
             server.start()?;
             members.push(server);
         }

@@ -8,6 +8,7 @@
 //! ```text
 //! prepare ← apache, java, python          software fetched once into target/peers
 //! process ← server ← ensemble             a server, several servers
+//! server ← network ← ensemble             members that lose sight of each other
 //! process ← lines ← mutex_peer ← contend  foreign clients, driven line by line
 //! oracle                                  judges whether locks excluded each other
 //! proxy                                   loses, cuts, holds and diverts frames
@@ -28,6 +29,7 @@ pub mod four_letter;
 pub mod java;
 pub mod lines;
 pub mod mutex_peer;
+pub mod network;
 pub mod oracle;
 pub mod ours;
 pub mod prepare;
@@ -41,6 +43,7 @@ pub mod wait;
 
 pub use ensemble::Ensemble;
 pub use mutex_peer::MutexPeer;
+pub use network::Network;
 pub use oracle::Oracle;
 pub use proxy::Proxy;
 pub use server::{Mode, Peer, Server, Settings};

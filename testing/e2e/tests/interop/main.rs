@@ -10,8 +10,10 @@
 
 mod clients;
 mod command_line;
+mod common;
 mod directories;
 mod failover;
 mod mutexes;
+mod partitions;
 mod rust_client;
 mod servers;

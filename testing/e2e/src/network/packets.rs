@@ -1,0 +1,124 @@
+//! What a leader tells its learner, packet by packet.
+
+/// `QuorumPacket`s out of bytes, as in ZooKeeper's `zookeeper.jute`: type, zxid, data, identities.
+#[derive(Debug, Default)]
+pub(super) struct Packets {
+    bytes: Vec<u8>,
+    /// A snapshot has come by, which is no packet, and its end is not searched for.
+    is_lost: bool,
+}
+
+/// One packet, or bytes of a stream that is no longer understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Packet {
+    kind: i32,
+    pub(super) bytes: Vec<u8>,
+}
+
+const COMMIT: i32 = 4;
+const SYNC: i32 = 7;
+const SNAP: i32 = 15;
+
+impl Packet {
+    /// Whether it goes the way of commits: applied by the learner in order, one after the other.
+    pub(super) fn is_committed(&self) -> bool {
+        matches!(self.kind, COMMIT | SYNC)
+    }
+}
+
+impl Packets {
+    /// Adds what was read.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next packet, if it is complete.
+    pub(super) fn next(&mut self) -> Option<Packet> {
+        if self.is_lost {
+            let bytes = std::mem::take(&mut self.bytes);
+            return (!bytes.is_empty()).then_some(Packet { kind: 0, bytes });
+        }
+        let len = self.len_of_next()?;
+        let rest = self.bytes.split_off(len);
+        let bytes = std::mem::replace(&mut self.bytes, rest);
+        let kind = i32::from_be_bytes(*bytes.first_chunk()?);
+        self.is_lost = kind == SNAP;
+        Some(Packet { kind, bytes })
+    }
+
+    fn len_of_next(&self) -> Option<usize> {
+        let mut at = size_of::<i32>() + size_of::<i64>();
+        self.skip_buffer(&mut at)?;
+        for _ in 0..self.take_count(&mut at)? {
+            self.skip_buffer(&mut at)?;
+            self.skip_buffer(&mut at)?;
+        }
+        (at <= self.bytes.len()).then_some(at)
+    }
+
+    fn skip_buffer(&self, at: &mut usize) -> Option<()> {
+        *at += self.take_count(at)?;
+        Some(())
+    }
+
+    /// A length; nothing is -1.
+    fn take_count(&self, at: &mut usize) -> Option<usize> {
+        let count = i32::from_be_bytes(*self.bytes.get(*at..)?.first_chunk()?);
+        *at += size_of::<i32>();
+        Some(usize::try_from(count).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(kind: i32, data: Option<&[u8]>, identities: i32) -> Vec<u8> {
+        let mut bytes = kind.to_be_bytes().to_vec();
+        bytes.extend(7_i64.to_be_bytes());
+        let data_len = data.map_or(-1, |data| i32::try_from(data.len()).expect("short"));
+        bytes.extend(data_len.to_be_bytes());
+        bytes.extend(data.unwrap_or_default());
+        bytes.extend(identities.to_be_bytes());
+        for word in (0..identities).flat_map(|_| [&b"ip"[..], b"::1"]) {
+            bytes.extend(i32::try_from(word.len()).expect("short").to_be_bytes());
+            bytes.extend(word);
+        }
+        bytes
+    }
+
+    #[test]
+    fn packets_come_out_whole_however_they_arrive() {
+        let sent = [
+            packet(COMMIT, None, -1),
+            packet(5, Some(b"abc"), 0),
+            packet(SYNC, Some(b""), 2),
+        ];
+        let stream = sent.concat();
+        for chunk in 1..stream.len() {
+            let mut packets = Packets::default();
+            let mut found = Vec::new();
+            for bytes in stream.chunks(chunk) {
+                packets.push(bytes);
+                found.extend(std::iter::from_fn(|| packets.next()));
+            }
+            let committed: Vec<bool> = found.iter().map(Packet::is_committed).collect();
+            assert_eq!(committed, [true, false, true], "chunks of {chunk}");
+            assert!(
+                found
+                    .into_iter()
+                    .map(|packet| packet.bytes)
+                    .eq(sent.clone())
+            );
+        }
+    }
+
+    #[test]
+    fn behind_a_snapshot_nothing_is_a_packet() {
+        let mut packets = Packets::default();
+        packets.push(&packet(SNAP, None, -1));
+        packets.push(&[0, 0, 0, 4]);
+        assert_eq!(packets.next().expect("a packet").kind, SNAP);
+        assert!(!packets.next().expect("bytes").is_committed());
+    }
+}

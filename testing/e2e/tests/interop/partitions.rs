@@ -1,0 +1,94 @@
+//! Our mutex while members of the ensemble lose sight of each other, or lag behind.
+
+use std::time::{Duration, Instant};
+
+use lockkeeper_e2e::proxy::{Action, Direction, Rule, op};
+use lockkeeper_e2e::{Ensemble, Peer, Proxy, Settings};
+use lockkeeper_recipes::{GuardState, LossReason};
+
+use crate::common::{
+    LONG, assert_clean, connect, contenders, enqueue, eventually, granted, mutex, prepared,
+};
+
+const SHORT_SESSION: Duration = Duration::from_secs(4);
+const LONG_SESSION: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t36_a_holder_left_with_a_deposed_leader_knows_before_the_majority_grants() {
+    let (ensemble, network) =
+        Ensemble::start_apart(&[Peer::Apache39; 3], &Settings::default()).expect("it starts");
+    let leader = ensemble.await_leader().expect("someone leads");
+    let members = ensemble.members();
+    let address = |place: usize| members[(leader + place) % 3].connect_string();
+    let holder = connect(&address(0), SHORT_SESSION).await;
+    let majority = format!("{},{}", address(1), address(2));
+    let waiter = connect(&majority, LONG_SESSION).await;
+    let guard = prepared(&holder).await.lock().await.expect("a free lock");
+    let next = enqueue(&mutex(&waiter), 1).await;
+
+    let lost = tokio::spawn(guard.lost());
+    let lost = tokio::spawn(async move { (lost.await, Instant::now()) });
+    network.isolate(leader);
+    let (next, granted_at) = granted(next).await;
+    assert!(lost.is_finished(), "the next holder entered first");
+    let (lost, lost_at) = lost.await.expect("it does not panic");
+    assert_eq!(lost.expect("it does not panic"), GuardState::PossiblyLost);
+    assert!(!guard.state().is_safe());
+    println!(
+        "told {:?} before the grant",
+        granted_at.duration_since(lost_at)
+    );
+    assert!(next.fence() > guard.fence());
+    next.confirm().await.expect("it is held");
+
+    // Back with the others, the deposed leader tells the old holder how it ended.
+    network.heal();
+    eventually("the end", async || {
+        guard.state() == GuardState::Lost(LossReason::Expired)
+    })
+    .await;
+    next.release().await.expect("it is held");
+    assert_clean(&waiter).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t22_a_follower_that_lags_does_not_hide_what_was_created() {
+    let (ensemble, network) =
+        Ensemble::start_apart(&[Peer::Apache39; 3], &Settings::default()).expect("it starts");
+    let leader = ensemble.await_leader().expect("someone leads");
+    let follower = (leader + 1) % 3;
+    let members = ensemble.members();
+    let proxy = Proxy::start(members[leader].address()).expect("a port is free");
+    let client = connect(&proxy.connect_string(), LONG_SESSION).await;
+    let beside = connect(&members[leader].connect_string(), LONG_SESSION).await;
+    let behind = connect(&members[follower].connect_string(), LONG_SESSION).await;
+    let lock = prepared(&client).await;
+    behind.sync("/").await.expect("a reply");
+
+    network.hold_commits(follower);
+    proxy.redirect(members[follower].address());
+    let lost = proxy.install(Rule::reply(op::CREATE2).then(Action::Cut));
+    let creates = proxy.count(Direction::Request, op::CREATE2);
+    let waiting = lock.clone();
+    let waiter = tokio::spawn(async move { waiting.lock().await });
+    lost.await_fired(LONG).expect("it creates a contender");
+    // The contender is there, but not for those who ask the follower.
+    assert_eq!(contenders(&beside).await.len(), 1);
+    assert_eq!(contenders(&behind).await.len(), 0);
+    // The create's commit, and what the look-up sent ahead of its listing.
+    eventually("a sync", async || {
+        proxy.count(Direction::Request, op::SYNC) == 1
+    })
+    .await;
+    network.await_held(2, LONG).expect("both wait their turn");
+    assert!(!waiter.is_finished());
+    network.release_commits();
+
+    let guard = waiter.await.expect("it does not panic").expect("a grant");
+    let stat = beside.exists(guard.path()).await.expect("a reply");
+    assert_eq!(guard.fence().get(), stat.expect("it is there").czxid.0);
+    assert_eq!(contenders(&beside).await.len(), 1);
+    assert_eq!(proxy.count(Direction::Request, op::CREATE2), creates + 1);
+    guard.release().await.expect("it is held");
+    assert_clean(&beside).await;
+}
