@@ -24,8 +24,8 @@ const C_MUTEX_VARIABLE: &str = "LOCKKEEPER_C_MUTEX";
 
 /// The suites of the other languages, on Apache's servers.
 const BINDINGS: &[Suite] = &[
-    ("C on Apache 3.9", || test_c::test("apache-3.9")),
-    ("C on Apache 3.8", || test_c::test("apache-3.8")),
+    ("C on Apache 3.9", || test_c::behaviour("apache-3.9")),
+    ("C on Apache 3.8", || test_c::behaviour("apache-3.8")),
     ("Python on Apache 3.9", || suites::python("apache-3.9")),
     ("Python on Apache 3.8", || suites::python("apache-3.8")),
 ];

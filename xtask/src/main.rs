@@ -6,6 +6,7 @@ mod bench;
 mod crash_loop;
 mod deny;
 mod header;
+mod install_c;
 mod interop;
 mod python;
 mod run;
@@ -13,6 +14,7 @@ mod source;
 mod suites;
 mod test_c;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,9 @@ usage: cargo xtask COMMAND
   deny       check dependencies by deny.toml; installs cargo-deny below target if need be
   test       run the tests of every language and count them
   header     make ffi/include/lockkeeper.h; with --verify only compare it
+  install-c PREFIX
+             install the C library: header, shared and static library, files for pkg-config
+             and CMake; installs cargo-c below target if need be
   test-c     run the tests of the C library against our server, or against another one:
              apache-3.9, apache-3.8
   test-python  run those of the Python package only
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
         ["test"] => suites::run(),
         ["header"] => header::write(),
         ["header", "--verify"] => header::verify(),
+        ["install-c", prefix] => install_c::run(prefix),
         ["test-c"] => test_c::run("ours"),
         ["test-c", peer] => test_c::run(peer),
         ["test-python"] => suites::run_python(),
