@@ -198,6 +198,16 @@ impl Mutex {
     pub fn wakeups(&self) -> u64 {
         self.queue.entry.shared.wakeups()
     }
+
+    /// Whether a contender of this `Mutex` or its clones has got a number of 2^30 or more; the log
+    /// warns of it once.
+    ///
+    /// The server counts all children that were ever created under the path. When the count is at
+    /// 2^31 - 1 it stays there: contenders get equal numbers, and no library can tell any more who
+    /// came first. Stop using the path, delete it, and the count begins anew.
+    pub fn numbers_run_out(&self) -> bool {
+        self.queue.entry.shared.numbers_run_out()
+    }
 }
 
 impl MutexBuilder {

@@ -45,6 +45,14 @@ fn parse<'a>(name: &str, markers: &[&'a str]) -> Option<(i32, &'a str)> {
     })
 }
 
+/// Whether the server has counted so far that its numbers will run out: half of those there are.
+///
+/// Servers stop counting at 2^31 - 1 and give that number to everybody from then on, and contenders
+/// with equal numbers take each other for the one behind.
+pub(crate) fn runs_out(seq: i32) -> bool {
+    !(0..1 << 30).contains(&seq)
+}
+
 /// Whether number `a` was given before number `b`; right while fewer than 2^31 lie between them.
 pub(crate) fn before(a: i32, b: i32) -> bool {
     a.wrapping_sub(b) < 0
@@ -176,6 +184,20 @@ mod tests {
         assert_eq!(sequence("lock--000000001", MUTEX), Some(-1));
         let children: Vec<String> = ["foo", "lock-0000000001", "!"].map(String::from).into();
         assert_eq!(foreign_count(&children, &Layout::Curator.mutex()), 2);
+    }
+
+    #[test]
+    fn t55_numbers_run_out_from_half_way_on() {
+        for (seq, alarm) in [
+            (0, false),
+            ((1 << 30) - 1, false),
+            (1 << 30, true),
+            (i32::MAX, true),
+            (i32::MIN, true),
+            (-1, true),
+        ] {
+            assert_eq!(runs_out(seq), alarm, "{seq}");
+        }
     }
 
     #[test]

@@ -55,6 +55,7 @@ pub(crate) struct View {
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     foreign_reported: AtomicBool,
+    numbers_run_out: AtomicBool,
     wakeups: AtomicU64,
 }
 
@@ -62,6 +63,15 @@ impl Shared {
     /// Whether nobody has been told of foreign children yet.
     pub(crate) fn reports_foreign(&self) -> bool {
         !self.foreign_reported.swap(true, Ordering::Relaxed)
+    }
+
+    /// The server's numbers for this lock's znodes run out; whether nobody has been told yet.
+    pub(crate) fn reports_numbers_run_out(&self) -> bool {
+        !self.numbers_run_out.swap(true, Ordering::Relaxed)
+    }
+
+    pub(crate) fn numbers_run_out(&self) -> bool {
+        self.numbers_run_out.load(Ordering::Relaxed)
     }
 
     /// A watch event came.

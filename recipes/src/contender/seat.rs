@@ -154,6 +154,7 @@ impl Contender {
 
     fn seat(&self, own: &str, fence: Fence, listed: Result<Vec<String>, Error>) -> Seat {
         let entry = &self.entry;
+        self.report_number(own);
         let (ahead, refused) = match listed {
             Err(error) => (None, Some(error.into())),
             Ok(children) => {
@@ -174,6 +175,18 @@ impl Contender {
             ahead,
             refused,
             own,
+        }
+    }
+
+    /// The own number is the parent's count of creations, so the alarm costs no request.
+    fn report_number(&self, own: &str) {
+        let seq = plan::sequence(own, &[self.entry.rule.marker]);
+        if seq.is_some_and(plan::runs_out) && self.entry.shared.reports_numbers_run_out() {
+            tracing::warn!(
+                path = &*self.entry.parent,
+                "over 2^30 children were created under a lock: drain and delete its path before \
+                 the server's numbers run out at 2^31"
+            );
         }
     }
 

@@ -7,4 +7,5 @@ mod cancel;
 mod common;
 mod faults;
 mod operator;
+mod overflow;
 mod queue;

@@ -83,7 +83,7 @@ const CRATES: &[Entry] = &[
 ];
 
 /// Crates of ours that the tests of any other crate may use.
-pub(super) const FOR_TESTS: &[&str] = &[CHECK, E2E, SERVER];
+pub(super) const FOR_TESTS: &[&str] = &[CHECK, E2E, JOURNAL, SERVER, WIRE];
 
 /// Crates whose code may contain unsafe blocks or expand to them.
 pub(super) const UNSAFE: &[&str] = &["lockkeeper-ffi", "lockkeeper-python"];
