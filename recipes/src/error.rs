@@ -81,3 +81,65 @@ impl LockError {
         }
     }
 }
+
+/// Why a recipe that is no lock failed: a barrier, a latch, a value, a configuration, a group.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// Somebody else was faster: the value is no longer the one that was to be replaced. Read it
+    /// again.
+    #[error("{path}: was changed by somebody else in the meantime")]
+    Changed {
+        /// The znode.
+        path: String,
+    },
+    /// The client could not do its part, or the server refused.
+    #[error("client failed")]
+    Client(
+        #[from]
+        #[source]
+        Error,
+    ),
+    /// What is at the path does not go with what was asked for; the message says what to change.
+    #[error("{path}: {what}")]
+    Conflict {
+        /// The znode.
+        path: String,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+    /// The lock or the leadership that was to cover the call is lost; nothing was done.
+    #[error("the guard was lost: {0}")]
+    Lost(LossReason),
+    /// The deadline passed first.
+    #[error("deadline passed")]
+    TimedOut,
+}
+
+impl RecipeError {
+    pub(crate) fn conflict(path: &str, what: impl Into<String>) -> Self {
+        Self::Conflict {
+            path: path.to_owned(),
+            what: what.into(),
+        }
+    }
+
+    /// Whether the ensemble may have carried the call out.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Client(error) => error.outcome(),
+            _ => Outcome::NotApplied,
+        }
+    }
+}
+
+impl From<LockError> for RecipeError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Client(error) | LockError::ReleaseRefused(error) => Self::Client(error),
+            LockError::Lost(reason) => Self::Lost(reason),
+            LockError::TimedOut => Self::TimedOut,
+            other => Self::conflict("", other.to_string()),
+        }
+    }
+}

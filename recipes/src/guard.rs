@@ -30,11 +30,15 @@ pub struct Guard {
 impl Guard {
     pub(crate) async fn granted(client: Client, ticket: Ticket) -> Result<Self, LockError> {
         let (grant, keep) = ticket.granted().await?;
-        Ok(Self {
+        Ok(Self::of(grant, client, keep))
+    }
+
+    pub(crate) fn of(grant: Grant, client: Client, keep: Keep) -> Self {
+        Self {
             grant,
             client,
             keep,
-        })
+        }
     }
 
     /// The number to hand to the resource with every write.

@@ -8,6 +8,8 @@
 
 use std::fmt::Write as _;
 
+use lockkeeper::Client;
+
 use crate::plan::{self, Rule};
 
 /// The names of contender znodes and the kind of their parents.
@@ -99,6 +101,11 @@ fn is_apache_lock(name: &str) -> bool {
 pub(crate) struct Guid([u8; 16]);
 
 impl Guid {
+    /// A new one out of the client's random numbers.
+    pub(crate) fn of(client: &Client) -> Self {
+        Self::new(client.random(), client.random())
+    }
+
     /// A random (version 4) id out of 128 random bits.
     pub(crate) fn new(high: u64, low: u64) -> Self {
         let mut bytes = [0; 16];
@@ -109,7 +116,7 @@ impl Guid {
         Self(bytes)
     }
 
-    fn plain(self) -> String {
+    pub(crate) fn plain(self) -> String {
         let mut text = String::with_capacity(32);
         for byte in self.0 {
             write!(text, "{byte:02x}").expect("writing to a String cannot fail");
@@ -117,7 +124,7 @@ impl Guid {
         text
     }
 
-    fn hyphenated(self) -> String {
+    pub(crate) fn hyphenated(self) -> String {
         let plain = self.plain();
         let parts = [
             &plain[..8],

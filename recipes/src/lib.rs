@@ -4,6 +4,14 @@
 //! |---|---|---|---|
 //! | [`Mutex`] | at most one contender is first; served in the order of creation; one wake-up per release | czxid of the holder's znode | `_c_<uuid>-lock-<seq>` and others, see [`Layout`] |
 //! | [`Reentrant`] | the same; one owner may take it again without a request | the same | the same |
+//! | [`Barrier`] | everybody waits while it is closed | - | the path itself, as Curator and kazoo |
+//! | [`DoubleBarrier`] | so many go in together and come out together; who comes late is told | - | `<uuid>`, `ready`, as Curator |
+//! | [`CountdownLatch`] | open after so many distinct arrivals, for good; a lost reply counts nobody twice | - | `d-<id>`, `done` |
+//! | [`Rendezvous`] | whoever waits gets what is left at the path, once it is | czxid of the occupant's znode | the path itself |
+//! | [`SharedValue`], [`SharedCount`] | states in the order of their zxids; compare and set | - | the path itself, as Curator |
+//! | [`Config`] | the last value that passed the check, without a request | - | the path itself |
+//! | [`ConfigSet`] | several keys, read whole or not at all, published by a holder only | the publisher's guard | `versions/v-<uuid>/<key>`, `current`; or `<key>`, `ready` |
+//! | [`Group`] | who is there, in the order of joining; joins and leaves | czxid of the member's znode | `<id>` as Curator; `<hex>__party__` as kazoo |
 //!
 //! # What a lock can promise
 //!
@@ -23,36 +31,60 @@
 //! # Inside
 //!
 //! One task owns one contender's znode for all of its life; handles only tell it what is wanted and
-//! read what has become of it. A queue recipe is a set of names and a rule whom to wait for.
+//! read what has become of it. A queue recipe is a set of names and a rule whom to wait for; what
+//! only has to be there is the same without a queue (`presence`). Everything else follows a
+//! znode by looking at it after each event, and takes no event for the news itself.
 //!
 //! ```text
 //! error, fence, identity, plan ← layout
-//! error ← state ← retry ← own, parents ← hold ← contender ← guard ← queue ← lock ← owner
+//! error ← state ← retry ← look ← own, parents ← hold, leave ← contender ← guard ← queue ← lock ← owner
+//! look, parents ← barrier, countdown, value; look, latest ← config ← config_set
+//! guard, leave ← presence ← double_barrier, rendezvous, group
 //! ```
 
 #![forbid(unsafe_code)]
 
+mod barrier;
+mod config;
+mod config_set;
 mod contender;
+mod countdown;
+mod double_barrier;
 mod error;
 mod fence;
+mod group;
 mod guard;
 mod hold;
 mod identity;
+mod latest;
 mod layout;
+mod leave;
 mod lock;
+mod look;
 mod own;
 mod owner;
 mod parents;
 mod plan;
+mod presence;
 mod queue;
+mod rendezvous;
 mod retry;
 mod state;
+mod value;
 
-pub use error::{LockError, LossReason};
+pub use barrier::Barrier;
+pub use config::{Config, ConfigBuilder, ConfigChanges, ConfigStatus, Keys, Revision, Snapshot};
+pub use config_set::{ConfigSet, SetLayout};
+pub use countdown::CountdownLatch;
+pub use double_barrier::{DoubleBarrier, Party};
+pub use error::{LockError, LossReason, RecipeError};
 pub use fence::Fence;
+pub use group::{Group, GroupEvent, GroupLayout, GroupView, Member, Membership, MembershipStates};
 pub use guard::{Guard, GuardStates};
 pub use identity::Identity;
 pub use layout::Layout;
 pub use lock::{Holder, Mutex, MutexBuilder};
 pub use owner::{Owned, Owner, Reentrant, ReentrantGuard};
+pub use rendezvous::{Filled, Rendezvous};
 pub use state::GuardState;
+pub use value::{Counts, SharedCount, SharedValue, Values, Versioned};

@@ -1,26 +1,26 @@
 //! The znodes above the queue.
 
-use lockkeeper::{Client, CreateMode, Error, ErrorCode, path};
+use bytes::Bytes;
+use lockkeeper::{Client, CreateMode, Created, Error, ErrorCode, path};
 
 use crate::layout::Layout;
+use crate::look::insist;
 use crate::retry::{Retry, is_transient};
-use crate::state::Cell;
 
 /// Creates every missing ancestor of the queue and its parent itself, from the bottom up until one
 /// is there, then down again.
 ///
-/// Returns early, without an error, when the handle is gone.
+/// Returns early, without an error, when the znode below is not wanted any more.
 pub(crate) async fn make_parents(
     client: &Client,
     parent: &str,
-    layout: Layout,
-    cell: &Cell,
+    mut mode: CreateMode,
+    is_wanted: impl Fn() -> bool,
 ) -> Result<(), Error> {
-    let mut mode = mode(layout);
     let mut missing = vec![parent];
     let mut retry = Retry::new(client);
     while let Some(&path) = missing.last()
-        && cell.read(|view| view.wanted)
+        && is_wanted()
     {
         match client.create(path, "", mode).await {
             Ok(_) => drop(missing.pop()),
@@ -40,6 +40,40 @@ pub(crate) async fn make_parents(
         }
     }
     Ok(())
+}
+
+/// Creates a znode that outlives its session, and containers for the ancestors that are missing.
+/// Carried on through lost links.
+///
+/// `NodeExists` is an answer like any other: an earlier try, whose reply was lost, may have left it.
+pub(crate) async fn plant(
+    client: &Client,
+    path: &str,
+    data: Bytes,
+    mode: CreateMode,
+) -> Result<Created, Error> {
+    insist(client, || plant_once(client, path, data.clone(), mode)).await
+}
+
+/// The same, but a lost reply ends it: then the znode may be there or not.
+pub(crate) async fn plant_once(
+    client: &Client,
+    path: &str,
+    data: Bytes,
+    mode: CreateMode,
+) -> Result<Created, Error> {
+    loop {
+        match client.create(path, data.clone(), mode).await {
+            // Idle containers go, so there may be a next time.
+            Err(error) if error.code() == Some(ErrorCode::NO_NODE) => {
+                let Some(parent) = above(path) else {
+                    return Err(error);
+                };
+                make_parents(client, parent, CreateMode::Container, || true).await?;
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// The kind of the queue's parent and of all above it.

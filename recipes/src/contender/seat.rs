@@ -5,10 +5,11 @@ use std::sync::Arc;
 use lockkeeper::path::{join, name};
 use lockkeeper::{CreateMode, CreateOptions, Error, ErrorCode, Outcome};
 
-use super::{Contender, delete};
+use super::Contender;
 use crate::error::LockError;
 use crate::fence::Fence;
 use crate::layout::Guid;
+use crate::leave;
 use crate::own::{OwnWatch, stat_of_own};
 use crate::parents::{self, make_parents};
 use crate::plan;
@@ -43,7 +44,7 @@ impl Contender {
     /// create sent under it is known.
     pub(super) async fn take_seat(&self) -> Result<Option<Seat>, LockError> {
         let client = &self.client;
-        let guid = Guid::new(client.random(), client.random());
+        let guid = Guid::of(client);
         let prefix = self.entry.layout.prefix(guid);
         let stem = join(
             &self.entry.parent,
@@ -75,7 +76,9 @@ impl Contender {
                 // The server may remove an idle container between this and the next create. Where
                 // that has happened, the parent goes out once more, in one piece with its child.
                 parent_vanishes = parents_made;
-                make_parents(client, &self.entry.parent, self.entry.layout, &self.cell).await?;
+                let mode = parents::mode(self.entry.layout);
+                let is_wanted = || self.cell.read(|view| view.wanted);
+                make_parents(client, &self.entry.parent, mode, is_wanted).await?;
                 parents_made = true;
                 continue;
             }
@@ -134,7 +137,7 @@ impl Contender {
                 // A second one, or the corpse of another session.
                 let (client, cell) = (client.clone(), Cell::new(Arc::default()));
                 self.client
-                    .spawn(async move { delete(&client, &path, &cell).await });
+                    .spawn(async move { leave::delete(&client, &path, &cell).await });
             }
         }
         Ok(found)

@@ -1,0 +1,155 @@
+//! One ephemeral znode under a name of its own, kept by a task for as long as a handle wants it.
+//!
+//! What a contender is for a queue, this is for everything that only has to be there: a member of a
+//! group, a party of a double barrier. The task belongs to the client and is there before the create
+//! is sent, so that no exit of the caller leaves a znode behind.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::{Either, select};
+use lockkeeper::{Client, CreateMode, ErrorCode, Outcome, Stat, path};
+use tokio::sync::oneshot;
+
+use crate::contender::Grant;
+use crate::error::RecipeError;
+use crate::fence::Fence;
+use crate::guard::Guard;
+use crate::hold;
+use crate::leave::{delete, end};
+use crate::look::{Sight, client_gone, insist};
+use crate::own::{OwnWatch, stat_of_own};
+use crate::parents::make_parents;
+use crate::retry::{Retry, is_transient};
+use crate::state::{Cell, Keep};
+
+/// What to be present as.
+pub(crate) struct Place {
+    pub(crate) path: Arc<str>,
+    pub(crate) data: Bytes,
+    /// Whether to wait for another session that is there under the same name.
+    pub(crate) waits: bool,
+}
+
+/// Resolves when the znode is there. The task starts at once; dropping the future ends it.
+pub(crate) fn appear(
+    client: &Client,
+    place: Place,
+) -> impl Future<Output = Result<Guard, RecipeError>> + Send + use<> {
+    let cell = Arc::new(Cell::new(Arc::default()));
+    let (tx, answer) = oneshot::channel();
+    let presence = Presence {
+        client: client.clone(),
+        place,
+        cell: Arc::clone(&cell),
+    };
+    client.spawn(presence.run(tx));
+    let (client, keep) = (client.clone(), Keep(cell));
+    async move {
+        match answer.await {
+            Ok(grant) => Ok(Guard::of(grant?, client, keep)),
+            // The task went without a word: the client is no more.
+            Err(_) => Err(client_gone(&client).into()),
+        }
+    }
+}
+
+struct Presence {
+    client: Client,
+    place: Place,
+    cell: Arc<Cell>,
+}
+
+impl Presence {
+    async fn run(self, answer: oneshot::Sender<Result<Grant, RecipeError>>) {
+        let (client, path) = (&self.client, &self.place.path);
+        let stat = match self.create().await {
+            Ok(Some(stat)) => stat,
+            Ok(None) => return,
+            Err(error) => return drop(answer.send(Err(error))),
+        };
+        let mut own = OwnWatch::new(client, path, &self.cell);
+        let grant = Grant {
+            path: Arc::clone(path),
+            fence: Fence(stat.czxid.0),
+        };
+        // If nobody takes the grant, the handle is gone, and `hold` returns at once.
+        drop(answer.send(Ok(grant)));
+        if hold::hold(client, &self.cell, path, &mut own).await {
+            drop(own);
+            delete(client, path, &self.cell).await;
+        }
+    }
+
+    /// Creates the znode; `None` if it is not wanted any more and does not exist.
+    async fn create(&self) -> Result<Option<Stat>, RecipeError> {
+        let (client, path) = (&self.client, &self.place.path);
+        let is_wanted = || self.cell.read(|view| view.wanted);
+        let mut retry = Retry::new(client);
+        // Whether a create was sent whose outcome is not known.
+        let mut is_in_doubt = false;
+        while is_wanted() {
+            let data = self.place.data.clone();
+            let error = match client.create(path, data, CreateMode::Ephemeral).await {
+                Ok(created) => return Ok(Some(created.stat)),
+                Err(error) => error,
+            };
+            match error.code() {
+                Some(ErrorCode::NODE_EXISTS) => {
+                    let Some(stat) = insist(client, || client.exists(path)).await? else {
+                        continue;
+                    };
+                    let is_ours = stat.ephemeral_owner == client.session_id();
+                    match (is_ours, is_in_doubt, self.place.waits) {
+                        (true, true, _) => return Ok(Some(stat)),
+                        (false, _, true) if stat.ephemeral_owner.0 != 0 => self.vacancy().await?,
+                        _ => return Err(taken(path, is_ours)),
+                    }
+                }
+                Some(ErrorCode::NO_NODE) if let Some(parent) = path::parent(path) => {
+                    make_parents(client, parent, CreateMode::Container, is_wanted).await?;
+                }
+                _ => {
+                    is_in_doubt |= error.outcome() == Outcome::Unknown;
+                    if !is_transient(&error) && error.outcome() != Outcome::Unknown {
+                        return Err(error.into());
+                    }
+                    retry.pause().await?;
+                }
+            }
+        }
+        if is_in_doubt && stat_of_own(client, path).await?.is_some() {
+            delete(client, path, &self.cell).await;
+        }
+        Ok(None)
+    }
+
+    /// Waits until the name is free or not wanted.
+    async fn vacancy(&self) -> Result<(), RecipeError> {
+        let unwanted = pin!(self.cell.wait(|view| (!view.wanted).then_some(())));
+        let mut sight = Sight::new(&self.client, &self.place.path);
+        let vacant = pin!(async {
+            while sight.next().await?.is_some() {}
+            Ok(())
+        });
+        match select(unwanted, vacant).await {
+            Either::Left(_) => Ok(()),
+            Either::Right((vacant, _)) => vacant,
+        }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        end(&self.client, &self.cell);
+    }
+}
+
+fn taken(path: &str, is_ours: bool) -> RecipeError {
+    let what = match is_ours {
+        true => "this client is there already under that name: choose another name, or leave first",
+        false => "somebody else is there under that name: choose another name",
+    };
+    RecipeError::conflict(path, what)
+}
