@@ -126,6 +126,18 @@ impl Client {
         self.owner.shared.status.look(|view| view.lease)
     }
 
+    /// As [`Client::lease_deadline`], by what the leader is known to have heard: 19/20 of the
+    /// timeout after it. `None` while nothing is known.
+    ///
+    /// The lease can be too long behind a follower that was cut off from its leader, or a leader
+    /// from its quorum: they answer pings until they notice. This is moved on by three answers over
+    /// one link: any; then a [`Client::sync`] or a write that was asked for 3/10 of the timeout
+    /// later; then a write that was asked for when that was answered. Pings serve as the first, and
+    /// a new link as the first two. Nothing is sent for it by itself.
+    pub fn confirmed_deadline(&self) -> Option<Instant> {
+        self.owner.shared.status.look(|view| view.confirmed)
+    }
+
     /// A handle that does not count as one, for tasks that are not to keep the client open.
     pub fn downgrade(&self) -> WeakClient {
         WeakClient {

@@ -31,6 +31,7 @@ pub(crate) struct View {
     pub(crate) timeout: Duration,
     pub(crate) zxid_seen: Zxid,
     pub(crate) lease: Option<Instant>,
+    pub(crate) confirmed: Option<Instant>,
     pub(crate) end: Option<Error>,
 }
 
@@ -50,6 +51,7 @@ impl Status {
                 timeout: session.timeout(),
                 zxid_seen: session.zxid_seen(),
                 lease: session.lease_deadline(),
+                confirmed: session.confirmed_deadline(),
                 end: None,
             }),
             changed: Notify::new(),
@@ -70,6 +72,7 @@ impl Status {
         let mut view = locked(&self.view);
         view.zxid_seen = session.zxid_seen();
         view.lease = session.lease_deadline();
+        view.confirmed = session.confirmed_deadline();
     }
 
     /// A new state.
@@ -81,6 +84,7 @@ impl Status {
             view.timeout = session.timeout();
             view.zxid_seen = session.zxid_seen();
             view.lease = session.lease_deadline();
+            view.confirmed = session.confirmed_deadline();
             view.end = session.end_error();
         }
         self.changed.notify_waiters();
@@ -96,6 +100,7 @@ impl Status {
             view.change.state = State::Closed;
             view.change.generation += 1;
             view.lease = None;
+            view.confirmed = None;
             view.end = Some(error);
         }
         self.changed.notify_waiters();

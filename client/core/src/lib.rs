@@ -26,6 +26,7 @@
 //! ```text
 //! connect_string ← error ← event ← auth, pending, phase, watches
 //! connect_string ← endpoints; auth, endpoints ← config; event ← deadlines
+//! contact ← pending, timer
 //! config, auth, chroot, deadlines, pending, phase, timer, watches ← session ← receive, transmit
 //! ```
 
@@ -36,6 +37,7 @@ mod auth;
 mod chroot;
 mod config;
 mod connect_string;
+mod contact;
 mod deadlines;
 mod endpoints;
 mod error;

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use lockkeeper_wire::{ByteStr, OpCode, Request, Xid};
 
+use crate::contact::By;
 use crate::error::{Error, Outcome};
 use crate::event::Ticket;
 
@@ -67,6 +68,15 @@ impl Entry {
             Outcome::NotApplied
         } else {
             Outcome::Unknown
+        }
+    }
+
+    /// Who stands behind its answer if it is good.
+    pub(crate) fn answered_by(&self) -> By {
+        match self.op {
+            OpCode::Sync => By::Leader,
+            _ if self.is_write() => By::Quorum,
+            _ => By::Server,
         }
     }
 

@@ -13,6 +13,7 @@ use lockkeeper_wire::{
 use tracing::{debug, info, trace, warn};
 
 use crate::chroot;
+use crate::contact::By;
 use crate::error::{Error, LinkLoss, OpError, Outcome, Violation, ends_link};
 use crate::event::{Event, WatchEvent};
 use crate::pending::{Entry, Purpose, Sent};
@@ -81,7 +82,7 @@ impl Session {
         let timeout = Duration::from_millis(answer.timeout_ms.unsigned_abs().into());
         self.timers.established(timeout, now);
         if !read_only {
-            self.timers.validated(asked_at);
+            self.timers.validated(asked_at, now);
         }
         self.take_link(read_only, now);
         Ok(())
@@ -108,14 +109,14 @@ impl Session {
             return Ok(());
         };
         let asked_at = link.pings.pop_front().ok_or(order(Xid::PING, None))?;
-        self.acknowledged(asked_at, false, now);
+        self.acknowledged(asked_at, By::Server, now);
         Ok(())
     }
 
     /// A server that reads only is cut off from the leader, and its word does not reach there.
-    fn acknowledged(&mut self, asked_at: Instant, checked: bool, now: Instant) {
+    fn acknowledged(&mut self, asked_at: Instant, by: By, now: Instant) {
         if matches!(&self.phase, Phase::Connected(link) if !link.read_only) {
-            self.timers.acknowledged(asked_at, checked, now);
+            self.timers.acknowledged(asked_at, by, now);
         }
     }
 
@@ -175,7 +176,7 @@ impl Session {
         let Sent {
             sent_at, mut entry, ..
         } = sent;
-        self.acknowledged(sent_at, false, now);
+        self.acknowledged(sent_at, By::Server, now);
         match entry.purpose {
             Purpose::Call(_) | Purpose::Abandoned(_) => {
                 self.answer_call(entry, sent_at, header, body, now)
@@ -240,8 +241,8 @@ impl Session {
                 return Err(LinkLoss::Protocol(what));
             }
         };
-        if entry.is_write() && header.err.is_ok() && !is_refused(&response) {
-            self.acknowledged(sent_at, true, now);
+        if header.err.is_ok() && !is_refused(&response) {
+            self.acknowledged(sent_at, entry.answered_by(), now);
         }
         self.register(&entry, header.err);
         if let Purpose::Call(ticket) = entry.purpose {

@@ -298,6 +298,18 @@ impl Session {
         self.timers.lease().filter(|_| !self.is_over())
     }
 
+    /// Until when the ensemble cannot have ended the session, by what its leader is known to have
+    /// heard: 19/20 of the timeout after the newest request of which that is proved. `None` before
+    /// the first proof and after the end.
+    ///
+    /// A proof is an answer; a `sync` or a write, asked for 3/10 of the timeout after that answer;
+    /// and a write, asked for when that was answered: all over one link. A handshake and a write
+    /// are one too. It holds also when the server was cut off from its leader, or the leader
+    /// deposed, and both go on answering. The servers' minimum timeout is as above.
+    pub fn confirmed_deadline(&self) -> Option<Instant> {
+        self.timers.confirmed().filter(|_| !self.is_over())
+    }
+
     /// Why new calls are refused, if they are.
     fn refuses(&self) -> Option<End> {
         match &self.phase {

@@ -7,6 +7,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::contact::{By, Contact};
+
 /// The longest pause between two heartbeats, whatever the timeout.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(10);
 /// The least time a connect attempt gets.
@@ -21,16 +23,8 @@ pub(crate) struct Timers {
     sent_at: Instant,
     heard_at: Instant,
     lease: Option<Instant>,
-    /// Once the lease has run out: where the next one can begin.
-    touch: Option<Touch>,
-}
-
-/// A request that was answered after the lease had run out.
-#[derive(Clone, Debug)]
-struct Touch {
-    sent_at: Instant,
-    /// From then on the leader has heard of it, if it still has the session.
-    relayed_at: Instant,
+    confirmed: Option<Instant>,
+    contact: Contact,
 }
 
 impl Timers {
@@ -40,7 +34,8 @@ impl Timers {
             sent_at: now,
             heard_at: now,
             lease: None,
-            touch: None,
+            confirmed: None,
+            contact: Contact::default(),
         }
     }
 
@@ -54,12 +49,14 @@ impl Timers {
         self.timeout = timeout;
         self.sent_at = now;
         self.heard_at = now;
+        self.contact = Contact::default();
     }
 
     /// A handshake that was sent at `asked_at` has been answered by a server with a quorum: the
     /// leader has looked at the session, and its clock there has started anew.
-    pub(crate) fn validated(&mut self, asked_at: Instant) {
+    pub(crate) fn validated(&mut self, asked_at: Instant, now: Instant) {
         self.lease = Some(asked_at + lease_len(self.timeout));
+        self.contact = Contact::validated(asked_at, now);
     }
 
     pub(crate) fn sent(&mut self, now: Instant) {
@@ -70,36 +67,23 @@ impl Timers {
         self.heard_at = self.heard_at.max(now);
     }
 
-    /// A request sent at `asked_at` has been answered; `checked` if the leader had to find the
-    /// session alive for it.
+    /// A request sent at `asked_at` has been answered.
     ///
-    /// A reply that comes after the lease has run out proves nothing by itself: a follower may
-    /// answer for a session that the leader has already ended, and the leader's look at a session
-    /// does not prolong it. Two replies do prove it: one whose touch must have reached the leader
-    /// before it looked, and found the session alive, for the second. The lease then counts from
-    /// the first.
-    pub(crate) fn acknowledged(&mut self, asked_at: Instant, checked: bool, now: Instant) {
-        let Some(lease) = self.lease else {
+    /// A reply that comes after the lease has run out does not carry it on: a follower may answer
+    /// for a session that the leader has already ended. What the leader is known to have heard does.
+    pub(crate) fn acknowledged(&mut self, asked_at: Instant, by: By, now: Instant) {
+        let Some(mut lease) = self.lease else {
             return;
         };
-        let len = lease_len(self.timeout);
+        let t = self.timeout;
+        if let Some(heard_of) = self.contact.answered(asked_at, by, relay_len(t), now) {
+            lease = lease.max(heard_of + lease_len(t));
+            self.confirmed = self.confirmed.max(Some(heard_of + confirmed_len(t)));
+        }
         if now <= lease {
-            self.lease = Some(lease.max(asked_at + len));
-            return;
+            lease = lease.max(asked_at + lease_len(t));
         }
-        if let Some(touch) = &self.touch
-            && checked
-            && asked_at >= touch.relayed_at
-        {
-            self.lease = Some(lease.max(touch.sent_at + len));
-        }
-        let is_spent = |touch: &Touch| touch.sent_at + len <= now;
-        if self.touch.as_ref().is_none_or(is_spent) {
-            self.touch = Some(Touch {
-                sent_at: asked_at,
-                relayed_at: now + relay_len(self.timeout),
-            });
-        }
+        self.lease = Some(lease);
     }
 
     /// Until when the ensemble cannot have ended the session, by what this client knows:
@@ -110,6 +94,12 @@ impl Timers {
     /// goes for the way between servers and for clocks that run at different rates.
     pub(crate) fn lease(&self) -> Option<Instant> {
         self.lease
+    }
+
+    /// The same by what the leader is known to have heard: 19/20 `t` after it. The rest goes for
+    /// clocks that run at different rates.
+    pub(crate) fn confirmed(&self) -> Option<Instant> {
+        self.confirmed
     }
 
     /// When to send a ping: a third of `t` after the last send, and after the last thing heard
@@ -160,6 +150,10 @@ fn lease_len(timeout: Duration) -> Duration {
     timeout * 7 / 10
 }
 
+fn confirmed_len(timeout: Duration) -> Duration {
+    timeout * 19 / 20
+}
+
 /// How long the leader may take to hear of a touch: what a lease falls short of `t`.
 fn relay_len(timeout: Duration) -> Duration {
     timeout - lease_len(timeout)
@@ -203,34 +197,50 @@ mod tests {
     fn a_lease_that_ran_out_needs_proof() {
         let zero = anywhen();
         let mut timers = Timers::new(T, zero);
-        assert_eq!(timers.lease(), None);
+        assert_eq!((timers.lease(), timers.confirmed()), (None, None));
         timers.established(T, zero + secs(1));
         assert_eq!(timers.lease(), None);
-        timers.validated(zero);
+        timers.validated(zero, zero + secs(1));
         let first = zero + Duration::from_millis(4200);
         assert_eq!(timers.lease(), Some(first));
-        timers.acknowledged(zero + secs(1), false, zero + secs(2));
+        timers.acknowledged(zero + secs(1), By::Server, zero + secs(2));
         assert_eq!(timers.lease(), Some(first + secs(1)));
-        timers.acknowledged(zero + secs(5), false, zero + secs(6));
-        assert_eq!(
-            timers.lease(),
-            Some(first + secs(1)),
-            "came after the lease had ended"
-        );
-        timers.acknowledged(zero + secs(5), true, zero + secs(6));
-        assert_eq!(
-            timers.lease(),
-            Some(first + secs(1)),
-            "the leader looked, but may not have heard of a touch before"
-        );
+        for by in [By::Server, By::Quorum] {
+            timers.acknowledged(zero + secs(5), by, zero + secs(6));
+            assert_eq!(
+                timers.lease(),
+                Some(first + secs(1)),
+                "came after the lease had ended"
+            );
+        }
+        // The leader had looked at the session before the handshake was answered.
+        let confirmed = zero + Duration::from_millis(5700);
+        assert_eq!(timers.confirmed(), Some(confirmed));
         let later = zero + Duration::from_millis(7800);
-        timers.acknowledged(later, false, zero + secs(8));
-        assert_eq!(timers.lease(), Some(first + secs(1)), "nobody looked");
-        timers.acknowledged(later, true, zero + secs(8));
-        assert_eq!(timers.lease(), Some(first + secs(5)));
-        timers.acknowledged(zero + secs(8), false, zero + secs(9));
-        assert_eq!(timers.lease(), Some(first + secs(8)));
-        timers.acknowledged(zero, true, zero + secs(9));
+        timers.acknowledged(later, By::Leader, zero + secs(8));
+        assert_eq!(timers.lease(), Some(first + secs(1)), "it is on its way");
+        timers.acknowledged(zero + secs(8), By::Quorum, zero + secs(9));
+        assert_eq!(timers.confirmed(), Some(confirmed + secs(5)));
+        assert_eq!(
+            timers.lease(),
+            Some(first + secs(8)),
+            "it counts again, and so does this answer"
+        );
+        timers.acknowledged(zero, By::Quorum, zero + secs(9));
         assert_eq!(timers.lease(), Some(first + secs(8)), "never shrinks");
+        assert_eq!(timers.confirmed(), Some(confirmed + secs(5)));
+    }
+
+    #[test]
+    fn another_link_proves_nothing_about_the_one_before() {
+        let zero = anywhen();
+        let mut timers = Timers::new(T, zero);
+        timers.established(T, zero);
+        timers.validated(zero, zero);
+        timers.acknowledged(zero + secs(1), By::Server, zero + secs(1));
+        timers.acknowledged(zero + secs(4), By::Leader, zero + secs(4));
+        timers.established(T, zero + secs(4));
+        timers.acknowledged(zero + secs(5), By::Quorum, zero + secs(5));
+        assert_eq!(timers.confirmed(), None);
     }
 }

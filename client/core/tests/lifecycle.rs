@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::{ID, T, World, config, credential, data, delete, get};
 use lockkeeper_session::{Error, Event, LinkLoss, Outcome, SessionCredentials, State, Ticket};
+use lockkeeper_wire::request::SyncPath;
 use lockkeeper_wire::{ErrorCode, Record, Request, Response, SessionId, Xid, Zxid, frame};
 
 fn secs(n: u64) -> Duration {
@@ -101,6 +102,33 @@ fn the_lease_follows_the_send_time_of_what_was_answered() {
     world.advance(Duration::from_millis(500));
     world.reply(xid, ErrorCode::OK, &data());
     assert_eq!(world.session.lease_deadline(), Some(asked_at + T * 7 / 10));
+}
+
+/// Pings, reads and `sync` are answered without a quorum; what a write proves counts.
+#[test]
+fn the_confirmed_deadline_follows_what_a_quorum_must_have_heard() {
+    let mut world = World::connected();
+    let linked_at = world.now;
+    world.advance(secs(1));
+    let read_at = world.now;
+    let path = SyncPath {
+        path: Some("/a".into()),
+    };
+    let (sync, synced) = (Request::Sync(path.clone()), Response::Sync(path));
+    let proofs = [
+        (secs(0), get("/a"), data(), None),
+        (secs(0), delete("/a"), Response::Empty, Some(linked_at)),
+        (secs(2), sync, synced, Some(linked_at)),
+        (secs(0), delete("/a"), Response::Empty, Some(read_at)),
+    ];
+    for (ticket, (after, request, response, heard_of)) in (1..).zip(proofs) {
+        world.advance(after);
+        world.submit(ticket, request);
+        let (xid, _) = world.requests().pop().unwrap();
+        world.reply(xid, ErrorCode::OK, &response);
+        let deadline = heard_of.map(|sent_at| sent_at + T * 19 / 20);
+        assert_eq!(world.session.confirmed_deadline(), deadline, "{ticket}");
+    }
 }
 
 #[test]

@@ -374,14 +374,16 @@ fn a_refused_multi_carries_no_lease_on() {
         let (xid, _) = world.requests().pop().unwrap();
         world.reply(xid, ErrorCode::OK, &data());
         world.advance(Duration::from_millis(1800));
-        world.submit(2, check());
-        let (xid, _) = world.requests().pop().unwrap();
-        let results = vec![result];
-        world.reply(
-            xid,
-            ErrorCode::OK,
-            &Response::Multi(MultiResponse { results }),
-        );
+        for ticket in [4, 5] {
+            world.submit(ticket, check());
+            let (xid, _) = world.requests().pop().unwrap();
+            let results = vec![result.clone()];
+            world.reply(
+                xid,
+                ErrorCode::OK,
+                &Response::Multi(MultiResponse { results }),
+            );
+        }
         let lease = world.session.lease_deadline().unwrap();
         assert_eq!(lease > lapsed, proves);
     }
