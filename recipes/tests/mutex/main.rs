@@ -5,7 +5,9 @@
 mod cancel;
 #[path = "../common/mod.rs"]
 mod common;
+mod crowd;
 mod faults;
+mod loss;
 mod operator;
 mod overflow;
 mod queue;

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use lockkeeper_e2e::proxy::{Direction, op};
+use lockkeeper_e2e::proxy::{Action, Direction, Rule, op};
 use lockkeeper_recipes::{GuardState, LockError, Mutex, Owner, Reentrant};
 
 use crate::common::{
-    Lane, assert_clean, children, connect, enqueue, eventually, fresh_path, granted, prepared,
-    server,
+    Lane, PATIENCE, assert_clean, children, connect, enqueue, eventually, fresh_path, granted,
+    prepared, server,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,71 +65,6 @@ async fn t2_grants_follow_the_order_of_creation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn t3_t4_a_release_wakes_one_and_listings_stay_linear() {
-    const CONTENDERS: usize = 60;
-    let lane = Lane::open().await;
-    let server = server().await;
-    let path = fresh_path("t3");
-    prepared(&connect(&server).await, &path).await;
-    let before = lane.proxy.seen().len();
-
-    let mut tasks = Vec::new();
-    for _ in 0..CONTENDERS {
-        let client = connect(&lane.proxy.connect_string()).await;
-        let path = path.clone();
-        tasks.push(tokio::spawn(async move {
-            let guard = Mutex::new(&client, &path).unwrap().lock().await.unwrap();
-            let fence = guard.fence();
-            guard.release().await.unwrap();
-            client.close().await.unwrap();
-            fence
-        }));
-    }
-    for task in tasks {
-        task.await.unwrap();
-    }
-    let seen = &lane.proxy.seen()[before..];
-    let count = |direction, opcode| {
-        let frames = seen.iter().filter(|s| is_frame(s, direction, opcode));
-        frames.count()
-    };
-    let woken = count(Direction::Reply, op::EVENT);
-    assert!(
-        woken <= CONTENDERS,
-        "{woken} notifications for {CONTENDERS} releases"
-    );
-    let listings = count(Direction::Request, op::GET_CHILDREN);
-    assert!(listings <= 2 * CONTENDERS, "{listings} listings");
-    assert_eq!(count(Direction::Request, op::CREATE2), CONTENDERS);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn t5_cancelled_waiters_get_nothing_and_the_rest_keep_their_order() {
-    let client = connect(&server().await).await;
-    let path = fresh_path("t5");
-    let lock = Mutex::new(&client, &path).unwrap();
-    let mut tasks = Vec::new();
-    for position in 0..20 {
-        tasks.push(enqueue(&lock, position).await);
-    }
-    let mut kept = Vec::new();
-    for (position, task) in tasks.into_iter().enumerate() {
-        match position % 3 {
-            1 => task.abort(),
-            _ => kept.push(task),
-        }
-    }
-    let mut fences = Vec::new();
-    for task in kept {
-        let guard = granted(task).await;
-        fences.push(guard.fence());
-        drop(guard);
-    }
-    assert!(fences.is_sorted_by(|a, b| a < b), "{fences:?}");
-    assert_clean(&client, &path).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn t6_t45_a_waiter_that_leaves_wakes_only_its_follower() {
     let lane = Lane::open().await;
     let path = fresh_path("t6");
@@ -157,6 +92,29 @@ async fn t6_t45_a_waiter_that_leaves_wakes_only_its_follower() {
     guard.release().await.unwrap();
     granted(follower).await.release().await.unwrap();
     granted(last).await.release().await.unwrap();
+    assert_clean(&lane.client, &path).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t7_a_predecessor_that_goes_between_listing_and_watch_is_not_waited_for() {
+    let lane = Lane::open().await;
+    let path = fresh_path("t7");
+    let lock = prepared(&connect(&server().await).await, &path).await;
+    let guard = lock.lock().await.unwrap();
+    let watch = lane
+        .proxy
+        .install(Rule::request(op::GET_DATA).then(Action::Hold));
+    let waiting = Mutex::new(&lane.client, &path).unwrap();
+    let first = tokio::spawn(async move { waiting.lock().await });
+    watch.await_fired(PATIENCE).unwrap();
+    let second = enqueue(&lock, 2).await;
+    guard.release().await.unwrap();
+    assert!(!first.is_finished());
+    watch.release();
+    granted(first).await.release().await.unwrap();
+    assert_eq!(lane.proxy.count(Direction::Reply, op::EVENT), 0);
+    assert_eq!(lane.proxy.count(Direction::Request, op::GET_DATA), 1);
+    granted(second).await.release().await.unwrap();
     assert_clean(&lane.client, &path).await;
 }
 

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{
+    Pid, Resource, Signal, WaitId, WaitIdOptions, getrlimit, kill_process, setrlimit, waitid,
+};
 
 use crate::wait;
 
@@ -146,6 +148,18 @@ impl Process {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         pid.expect("the system gave this pid to the child")
     }
+}
+
+/// Makes sure that this process may have so many descriptors open.
+pub fn allow_descriptors(count: usize) -> io::Result<()> {
+    let count = u64::try_from(count).map_err(io::Error::other)?;
+    let mut limit = getrlimit(Resource::Nofile);
+    // None is no limit.
+    if limit.current.is_some_and(|current| current < count) {
+        limit.current = Some(count);
+        setrlimit(Resource::Nofile, limit)?;
+    }
+    Ok(())
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
