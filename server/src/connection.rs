@@ -94,8 +94,10 @@ impl Connection {
     ) -> Self {
         let patience = Duration::from_millis(shared.limits.handshake_ms_max);
         shared.inbox.push(Input::Accepted(link.clone()));
+        let (reading, writing) = stream.into_split();
+        link.out.open(writing);
         Self {
-            socket: Socket::new(stream),
+            socket: Socket::new(reading),
             link,
             shared,
             status,
@@ -113,7 +115,7 @@ impl Connection {
             if self.link.abandoned.load(Ordering::Acquire) {
                 return Poll::Ready(End::Unread);
             }
-            let flushed = match self.socket.poll_flush(cx, &self.link) {
+            let flushed = match self.link.out.poll_send(cx) {
                 Ok(flushed) => flushed,
                 Err(error) => return Poll::Ready(End::Io(error)),
             };
@@ -126,8 +128,13 @@ impl Connection {
             if self.phase == Phase::Handshake && self.deadline.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(End::Silent);
             }
-            if self.phase == Phase::Ending || !self.has_room() {
-                return Poll::Pending;
+            if self.is_held_back() {
+                self.link.held_back.register(cx.waker());
+                // Once more, for what the replica did before it could know whom to wake.
+                if self.is_held_back() && !self.is_ending() {
+                    return Poll::Pending;
+                }
+                continue;
             }
             if !std::mem::take(&mut self.backlog) {
                 match ready!(self.socket.poll_read(cx)) {
@@ -140,6 +147,10 @@ impl Connection {
                 return Poll::Ready(end);
             }
         }
+    }
+
+    fn is_held_back(&self) -> bool {
+        self.phase == Phase::Ending || !self.has_room()
     }
 
     fn is_ending(&self) -> bool {
@@ -167,8 +178,7 @@ impl Connection {
         let limits = &self.shared.limits;
         let own = self.link.outstanding.load(Ordering::Acquire);
         let total = self.shared.outstanding.load(Ordering::Relaxed);
-        let unsent = self.socket.unsent_len() + lock(&self.link.unsent).len();
-        unsent < limits.unsent_len_pause
+        self.link.out.len() < limits.unsent_len_pause
             && own < limits.outstanding_per_connection_max
             && (own == 0 || total < limits.outstanding_max)
     }
@@ -311,7 +321,7 @@ impl Connection {
             watches_max: shared.limits.watches_per_connection_max,
         };
         let mut watches = needs_watches(request).then(|| lock(&shared.watches));
-        let mut unsent = lock(&self.link.unsent);
+        let mut unsent = self.link.out.buffer();
         answer(
             store,
             watches.as_deref_mut(),
@@ -348,7 +358,7 @@ impl Connection {
                 zxid,
                 err: code,
             };
-            reply::encode_frame(header, &Response::Empty, &mut lock(&self.link.unsent));
+            reply::encode_frame(header, &Response::Empty, &mut self.link.out.buffer());
             self.link.sent.fetch_add(1, Ordering::Relaxed);
         } else {
             let connection = self.link.id;
@@ -409,7 +419,7 @@ impl Connection {
             err: ErrorCode::OK,
         };
         let body = Response::Sasl(lockkeeper_wire::request::SaslToken { token: None });
-        reply::encode_frame(header, &body, &mut lock(&self.link.unsent));
+        reply::encode_frame(header, &body, &mut self.link.out.buffer());
         self.link.sent.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -421,7 +431,7 @@ impl Connection {
         } else {
             words::refusal(word)
         };
-        lock(&self.link.unsent).extend_from_slice(text.as_bytes());
+        self.link.out.buffer().extend_from_slice(text.as_bytes());
     }
 }
 
@@ -468,6 +478,7 @@ impl Drop for Connection {
         packets
             .sent
             .fetch_add(self.link.sent.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.link.out.close();
         self.shared.registry.leave(&self.link);
         self.shared.inbox.push(Input::Ended(self.link.id));
     }

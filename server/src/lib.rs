@@ -14,8 +14,7 @@
 //!
 //! ```text
 //! words ← config ← error
-//! sync ← links ← node ← disk
-//!        links ← socket
+//! sync ← outgoing ← links ← node ← disk
 //!        links, node ← status, socket ← connection ← listen
 //!        node, disk, listen ← server ← embed
 //! ```
@@ -30,6 +29,7 @@ pub mod error;
 mod links;
 mod listen;
 mod node;
+mod outgoing;
 pub mod server;
 mod socket;
 mod status;

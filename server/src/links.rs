@@ -1,9 +1,10 @@
 //! Connections as the threads share them: a buffer to write into and a way to be woken.
 //!
-//! A connection is read and written by one task. Replies and events may come from that task, which
-//! answers reads itself, or from the replica's thread; both append to the same buffer, under its
-//! lock, and the task sends what is there. Whoever appends from outside marks the connection, and
-//! wakes the marked ones when a whole batch is done: one wake-up for many replies.
+//! A connection is read by one task. Replies and events may come from that task, which answers
+//! reads itself, or from the replica's thread; both append to the same buffer, under its lock.
+//! Whoever appends from outside marks the connection. When a whole batch is done, the marked ones
+//! are woken to send, one wake-up for many replies; what is for a few connections only, the
+//! replica's thread sends itself.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -16,16 +17,23 @@ use lockkeeper_replica::Clients;
 use lockkeeper_store::{ConnectionId, Identities, address_identity};
 use lockkeeper_wire::{Id, SessionId};
 
+use crate::outgoing::Outgoing;
 use crate::sync::lock;
+
+/// Connections that the replica's thread sends to by itself at a time; of more each is woken.
+const SENDS_MAX: usize = 4;
 
 /// One client connection.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) id: ConnectionId,
     pub(crate) peer: SocketAddr,
-    /// Replies and events that have not been handed to the socket.
-    pub(crate) unsent: Mutex<BytesMut>,
+    /// Replies and events.
+    pub(crate) out: Outgoing,
+    /// Of the task.
     pub(crate) waker: AtomicWaker,
+    /// Of the task while it serves nothing until the replica has answered what it was handed.
+    pub(crate) held_back: AtomicWaker,
     /// Requests that the replica has and has not answered.
     pub(crate) outstanding: AtomicUsize,
     /// To be closed when the buffer has left.
@@ -57,8 +65,9 @@ impl Link {
         Self {
             id,
             peer,
-            unsent: Mutex::default(),
+            out: Outgoing::default(),
             waker: AtomicWaker::new(),
+            held_back: AtomicWaker::new(),
             outstanding: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
@@ -76,6 +85,11 @@ impl Link {
 
     pub(crate) fn session(&self) -> SessionId {
         SessionId(self.session.load(Ordering::Relaxed))
+    }
+
+    /// Whether its task has to look at it once more, to end.
+    fn is_ending(&self) -> bool {
+        self.closing.load(Ordering::Acquire) || self.abandoned.load(Ordering::Acquire)
     }
 
     /// Closes the connection once its buffer has left, from any thread.
@@ -198,11 +212,16 @@ impl Outlet {
         }
     }
 
-    /// Wakes every connection written to since the last call.
-    pub(crate) fn wake(&mut self) {
+    /// Sees to it that what was written since the last call leaves.
+    pub(crate) fn flush(&mut self) {
+        let few = self.marked.len() <= SENDS_MAX;
         for link in self.marked.drain(..) {
             link.marked.store(false, Ordering::Relaxed);
-            link.waker.wake();
+            if few && link.out.try_send() && !link.is_ending() {
+                link.held_back.wake();
+            } else {
+                link.waker.wake();
+            }
         }
     }
 }
@@ -218,7 +237,7 @@ impl Clients for Outlet {
             return None;
         }
         let result = {
-            let mut unsent = lock(&link.unsent);
+            let mut unsent = link.out.buffer();
             let result = f(&mut unsent);
             if unsent.len() > link.unsent_len_max {
                 *unsent = BytesMut::new();

@@ -201,7 +201,7 @@ impl NodeThread {
                 drop((store, watches));
                 *lock(&shared.traffic) = self.replica.traffic();
             }
-            outlet.wake();
+            outlet.flush();
             if stop {
                 return Ok(());
             }

@@ -2,16 +2,13 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use lockkeeper_wire::Deframer;
-use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::net::TcpStream;
-
-use crate::links::Link;
-use crate::sync::lock;
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::OwnedReadHalf;
 
 /// Fewest bytes asked of the socket at a time: what an idle connection keeps.
 const READ_LEN_MIN: usize = 4 << 10;
@@ -19,57 +16,19 @@ const READ_LEN_MIN: usize = 4 << 10;
 /// Most bytes asked of the socket at a time.
 const READ_LEN_MAX: usize = 64 << 10;
 
-/// Sent bytes kept as room for the next replies; more is given back.
-const SPARE_LEN_MAX: usize = 256 << 10;
-
 pub(crate) struct Socket {
-    stream: TcpStream,
+    stream: OwnedReadHalf,
     pub(crate) deframer: Deframer,
     /// Bytes asked of the socket next.
     read_len: usize,
-    /// Taken from the link's buffer and not accepted by the stream yet.
-    sending: BytesMut,
-    sent: usize,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: OwnedReadHalf) -> Self {
         Self {
             stream,
             deframer: Deframer::new(),
             read_len: READ_LEN_MIN,
-            sending: BytesMut::new(),
-            sent: 0,
-        }
-    }
-
-    /// Bytes taken from the link's buffer that the stream has not accepted.
-    pub(crate) fn unsent_len(&self) -> usize {
-        self.sending.len() - self.sent
-    }
-
-    /// Sends until all has left or the stream takes no more; says whether all has left.
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>, link: &Link) -> io::Result<bool> {
-        loop {
-            if self.sent == self.sending.len() {
-                self.sending.clear();
-                self.sent = 0;
-                let mut unsent = lock(&link.unsent);
-                if unsent.is_empty() {
-                    return Ok(true);
-                }
-                // The emptied buffer takes the full one's place, unless it has grown too large.
-                if self.sending.capacity() > SPARE_LEN_MAX {
-                    self.sending = BytesMut::new();
-                }
-                std::mem::swap(&mut *unsent, &mut self.sending);
-            }
-            match Pin::new(&mut self.stream).poll_write(cx, &self.sending[self.sent..]) {
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(len)) => self.sent += len,
-                Poll::Ready(Err(error)) => return Err(error),
-                Poll::Pending => return Ok(false),
-            }
         }
     }
 
