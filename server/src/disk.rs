@@ -1,11 +1,13 @@
-//! The thread that owns the journal: whatever has gathered while it synced is the next batch.
+//! The journal, and the thread that writes to it while the replica goes on: whatever has gathered
+//! during a sync is the next batch.
 //!
 //! One write and one sync carry all transactions that wait, so the busier the server, the more
-//! replies each sync pays for. A failed write or sync ends the server: what reached the disk is for
-//! the next start to find out.
+//! replies each sync pays for. A batch that comes alone is logged by the replica's thread itself:
+//! the way to another thread and back would take longer than all it could do meanwhile. A failed
+//! write or sync ends the server: what reached the disk is for the next start to find out.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,13 +20,15 @@ use lockkeeper_wire::Zxid;
 use lockkeeper_wire::txn::DIGEST_VERSION;
 
 use crate::node::{Input, Shared};
-use crate::sync::{Inbox, write};
+use crate::sync::{Inbox, lock, write};
 
 /// What the disk's thread is asked to do.
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Log these transactions, in zxid order.
     Log(Vec<(Zxid, Bytes)>),
+    /// A snapshot is due.
+    Snapshot,
     /// Finish what has been ordered and end.
     Stop,
 }
@@ -38,15 +42,21 @@ pub(crate) struct DiskStats {
     pub(crate) snapshots: AtomicU64,
 }
 
+/// The journal as the threads share it.
+pub(crate) struct LogWriter<D: Disk> {
+    journal: Mutex<Journal<D>>,
+    shared: Arc<Shared>,
+    /// A sync that takes longer is logged.
+    sync_warning: Duration,
+}
+
 /// The thread's surroundings.
 pub(crate) struct DiskThread<D: Disk> {
     pub(crate) disk: D,
-    pub(crate) journal: Journal<D>,
+    pub(crate) log: Arc<LogWriter<D>>,
     pub(crate) settings: JournalSettings,
     pub(crate) shared: Arc<Shared>,
     pub(crate) orders: Arc<Inbox<Order>>,
-    /// A sync that takes longer is logged.
-    pub(crate) sync_warning: Duration,
     /// Snapshots to keep; `None` keeps all.
     pub(crate) snapshots_kept: Option<usize>,
 }
@@ -58,6 +68,57 @@ impl Drop for Alarm {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.inbox.push(Input::DiskFailed(JournalError::Poisoned));
+        }
+    }
+}
+
+impl<D: Disk> LogWriter<D> {
+    pub(crate) fn new(journal: Journal<D>, shared: Arc<Shared>, sync_warning: Duration) -> Self {
+        Self {
+            journal: Mutex::new(journal),
+            shared,
+            sync_warning,
+        }
+    }
+
+    /// Makes transactions durable; says whether they are. If not, the replica has been told why.
+    pub(crate) fn write(&self, records: Vec<(Zxid, Bytes)>) -> bool {
+        let count = records.len();
+        let synced = self.work(|journal| {
+            journal.append(records.into_iter().map(|(zxid, entry)| (zxid.0, entry)))?;
+            let started = Instant::now();
+            journal.sync()?;
+            Ok(started.elapsed())
+        });
+        let Some(took) = synced else {
+            return false;
+        };
+        let took_us = took.as_micros() as u64;
+        let stats = &self.shared.disk_stats;
+        stats.syncs.fetch_add(1, Ordering::Relaxed);
+        stats.sync_us_sum.fetch_add(took_us, Ordering::Relaxed);
+        stats.sync_us_max.fetch_max(took_us, Ordering::Relaxed);
+        if took >= self.sync_warning {
+            let took_ms = took.as_millis() as u64;
+            tracing::warn!(took_ms, count, "sync of the log was slow: check the device");
+        }
+        true
+    }
+
+    pub(crate) fn snapshot_due(&self) -> bool {
+        lock(&self.journal).snapshot_due()
+    }
+
+    /// Does something with the journal. A failure is told before anybody can meet another one that
+    /// it has caused.
+    fn work<T>(&self, f: impl FnOnce(&mut Journal<D>) -> Result<T, JournalError>) -> Option<T> {
+        let mut journal = lock(&self.journal);
+        match f(&mut journal) {
+            Ok(done) => Some(done),
+            Err(error) => {
+                self.shared.inbox.push(Input::DiskFailed(error));
+                None
+            }
         }
     }
 }
@@ -85,21 +146,18 @@ impl<D: Disk> DiskThread<D> {
             for order in batch.drain(..) {
                 match order {
                     Order::Log(more) => records.extend(more),
+                    Order::Snapshot => {}
                     Order::Stop => stop = true,
                 }
             }
             if let Some(&(last, _)) = records.last() {
-                if let Err(error) = self.log(records) {
-                    self.shared.inbox.push(Input::DiskFailed(error));
+                if !self.log.write(records) {
                     break;
                 }
                 self.shared.inbox.push(Input::Durable(last));
-                if self.journal.snapshot_due()
-                    && let Err(error) = self.roll(&mut snapshot)
-                {
-                    self.shared.inbox.push(Input::DiskFailed(error));
-                    break;
-                }
+            }
+            if self.log.snapshot_due() && !self.roll(&mut snapshot) {
+                break;
             }
             if stop {
                 break;
@@ -111,31 +169,15 @@ impl<D: Disk> DiskThread<D> {
         }
     }
 
-    fn log(&mut self, records: Vec<(Zxid, Bytes)>) -> Result<(), JournalError> {
-        let count = records.len();
-        self.journal
-            .append(records.into_iter().map(|(zxid, entry)| (zxid.0, entry)))?;
-        let started = Instant::now();
-        self.journal.sync()?;
-        let took = started.elapsed();
-        let took_us = took.as_micros() as u64;
-        let stats = &self.shared.disk_stats;
-        stats.syncs.fetch_add(1, Ordering::Relaxed);
-        stats.sync_us_sum.fetch_add(took_us, Ordering::Relaxed);
-        stats.sync_us_max.fetch_max(took_us, Ordering::Relaxed);
-        if took >= self.sync_warning {
-            let took_ms = took.as_millis() as u64;
-            tracing::warn!(took_ms, count, "sync of the log was slow: check the device");
-        }
-        Ok(())
-    }
-
     /// Starts a new log file and writes a snapshot beside it, unless one is still being written.
-    fn roll(&mut self, snapshot: &mut Snapshotter) -> Result<(), JournalError> {
-        self.journal.roll()?;
+    /// Says whether the journal is still of use.
+    fn roll(&mut self, snapshot: &mut Snapshotter) -> bool {
+        if self.log.work(Journal::roll).is_none() {
+            return false;
+        }
         if snapshot.busy.swap(true, Ordering::AcqRel) {
             tracing::warn!("snapshot skipped: the one before is still being written");
-            return Ok(());
+            return true;
         }
         let (disk, settings) = (self.disk.clone(), self.settings.clone());
         let (shared, busy, kept) = (
@@ -167,7 +209,7 @@ impl<D: Disk> DiskThread<D> {
                 tracing::error!(%error, "no thread for a snapshot");
             }
         }
-        Ok(())
+        true
     }
 }
 

@@ -9,8 +9,9 @@
 //! | [`embed`] | a server inside another program |
 //!
 //! Four kinds of thread: `lk-io-*` serve connections and answer reads, `lk-replica` owns the
-//! replica, `lk-disk` owns the journal, `lk-snapshot` writes a frozen tree and ends. They share the
-//! tree, which the replica's thread alone changes, and the connections' outgoing buffers.
+//! replica, `lk-disk` logs what gathers while it syncs, `lk-snapshot` writes a frozen tree and
+//! ends. They share the tree, which the replica's thread alone changes, the connections' outgoing
+//! buffers, and the journal.
 //!
 //! ```text
 //! words ← config ← error

@@ -1,26 +1,32 @@
 //! The thread that owns the replica.
 //!
 //! It sleeps until there is input, takes all of it, prepares what asks for a transaction, hands the
-//! batch to the disk, applies what has become durable, and wakes the connections it has written to.
-//! The tree is locked for reading while requests are judged and for writing while they are applied;
-//! connections read it in between.
+//! batch to the disk's thread or, when that has nothing to do and neither has this one, logs it
+//! itself; it applies what has become durable, and sees to it that replies and events leave. The
+//! tree is locked for reading while requests are judged and for writing while they are applied;
+//! connections read it in between, and during a sync.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lockkeeper_journal::JournalError;
+use bytes::Bytes;
+use lockkeeper_journal::{Disk, JournalError};
 use lockkeeper_replica::{Limits, Now, Replica, Traffic};
 use lockkeeper_store::{ConnectionId, Identities, Store, Watches};
 use lockkeeper_wire::{ConnectRequest, ErrorCode, Request, Xid, Zxid};
 
-use crate::disk::{DiskStats, Order};
+use crate::disk::{DiskStats, LogWriter, Order};
 use crate::links::{Link, Outlet, Registry};
 use crate::sync::{Inbox, lock, read, write};
 
 /// A wake-up this much later than asked for is a stall of the process, which no session pays for.
 const STALL: Duration = Duration::from_millis(500);
+
+/// Most transactions that are logged on this thread when nothing else is on its way to the disk.
+/// Of more than a few, the next could be prepared meanwhile.
+const LONE_MAX: usize = 8;
 
 /// What all threads of one server share.
 #[derive(Debug)]
@@ -122,10 +128,13 @@ pub(crate) enum Input {
 }
 
 /// The thread's surroundings.
-pub(crate) struct NodeThread {
+pub(crate) struct NodeThread<D: Disk> {
     pub(crate) replica: Replica,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) log: Arc<LogWriter<D>>,
     pub(crate) orders: Arc<Inbox<Order>>,
+    /// The last transaction handed to the disk's thread, until that is durable.
+    pub(crate) awaited: Option<Zxid>,
 }
 
 /// Lets everybody know that the replica has ended, in a panic too: whoever waits for its thread
@@ -146,7 +155,7 @@ impl Drop for Ending {
     }
 }
 
-impl NodeThread {
+impl<D: Disk> NodeThread<D> {
     pub(crate) fn spawn(self) -> std::io::Result<JoinHandle<Result<(), JournalError>>> {
         std::thread::Builder::new()
             .name("lk-replica".into())
@@ -164,8 +173,10 @@ impl NodeThread {
         let mut touched = Vec::new();
         loop {
             let deadline = shared.clock.instant(self.replica.next_tick_ms());
+            // A slow sync on this thread is no stall either.
+            let asleep = Instant::now();
             shared.inbox.take(&mut inputs, Some(deadline));
-            self.notice_stall(deadline);
+            self.notice_stall(deadline.max(asleep));
             let now = shared.clock.now();
             let mut durable = None;
             let mut stop = false;
@@ -189,23 +200,48 @@ impl NodeThread {
                     }
                 }
             }
-            let unlogged = self.replica.take_unlogged();
-            if !unlogged.is_empty() {
-                self.orders.push(Order::Log(unlogged));
-            }
+            self.awaited.take_if(|last| durable >= Some(*last));
+            let lone = self.hand_over();
             if let Some(durable) = durable {
-                let mut store = write(&shared.store);
-                let mut watches = lock(&shared.watches);
-                self.replica
-                    .commit(durable, &mut store, &mut watches, now, outlet);
-                drop((store, watches));
-                *lock(&shared.traffic) = self.replica.traffic();
+                self.commit(durable, now, outlet);
             }
             outlet.flush();
+            if let Some(&(last, _)) = lone.last()
+                && self.log.write(lone)
+            {
+                self.commit(last, shared.clock.now(), outlet);
+                outlet.flush();
+                if self.log.snapshot_due() {
+                    self.orders.push(Order::Snapshot);
+                }
+            }
             if stop {
                 return Ok(());
             }
         }
+    }
+
+    /// Hands what is to be logged to the disk's thread; gives back what is better logged here.
+    fn hand_over(&mut self) -> Vec<(Zxid, Bytes)> {
+        let unlogged = self.replica.take_unlogged();
+        let Some(&(last, _)) = unlogged.last() else {
+            return unlogged;
+        };
+        if self.awaited.is_none() && unlogged.len() <= LONE_MAX {
+            return unlogged;
+        }
+        self.awaited = Some(last);
+        self.orders.push(Order::Log(unlogged));
+        Vec::new()
+    }
+
+    fn commit(&mut self, durable: Zxid, now: Now, outlet: &mut Outlet) {
+        let mut store = write(&self.shared.store);
+        let mut watches = lock(&self.shared.watches);
+        self.replica
+            .commit(durable, &mut store, &mut watches, now, outlet);
+        drop((store, watches));
+        *lock(&self.shared.traffic) = self.replica.traffic();
     }
 
     /// Time during which the whole process stood still is nobody's silence.

@@ -16,7 +16,7 @@ use lockkeeper_wire::txn::DIGEST_VERSION;
 use lockkeeper_wire::{Record, TxnEntry, Zxid};
 
 use crate::config::{Config, Host, Listen};
-use crate::disk::{DiskStats, DiskThread, snapshot_of};
+use crate::disk::{DiskStats, DiskThread, LogWriter, snapshot_of};
 use crate::error::StartError;
 use crate::links::Registry;
 use crate::listen;
@@ -100,20 +100,23 @@ impl Server {
         });
         let orders = Arc::new(Inbox::default());
         let threads = |source| StartError::Threads { source };
+        let sync_warning = Duration::from_millis(config.storage.sync_warning_ms);
+        let log = Arc::new(LogWriter::new(journal, shared.clone(), sync_warning));
         let disk = DiskThread {
             disk,
-            journal,
+            log: log.clone(),
             settings: files,
             shared: shared.clone(),
             orders: orders.clone(),
-            sync_warning: Duration::from_millis(config.storage.sync_warning_ms),
             snapshots_kept: config.purge.map(|purge| purge.snapshots_kept as usize),
         };
         let disk = disk.spawn().map_err(threads)?;
         let node = NodeThread {
             replica,
             shared: shared.clone(),
+            log,
             orders,
+            awaited: None,
         };
         let node = node.spawn().map_err(threads)?;
         let port = addresses.first().map_or(0, SocketAddr::port);
