@@ -15,6 +15,8 @@
 //!   leave   ── deletes until the server says that it is gone
 //! ```
 //!
+//! One that follows another of the same owner takes its place in one transaction.
+//!
 //! Queue recipes differ in names and in whom they wait for: in the [`Rule`] they bring.
 
 mod seat;
@@ -23,7 +25,7 @@ mod turn;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lockkeeper::{Acl, Client, Error, Outcome};
+use lockkeeper::{Acl, Client};
 use tokio::sync::oneshot;
 
 use self::seat::Seat;
@@ -33,9 +35,9 @@ use crate::fence::Fence;
 use crate::hold;
 use crate::layout::Layout;
 use crate::leave;
+use crate::look::client_gone;
 use crate::plan::Rule;
-use crate::retry::session_error;
-use crate::state::{Cell, Keep, Shared};
+use crate::state::{Cell, Keep, Moving, Shared, View};
 
 /// How to contend, and for what.
 #[derive(Clone, Debug)]
@@ -48,13 +50,26 @@ pub(crate) struct Entry {
     pub(crate) data: Bytes,
     /// `None` for the client's default.
     pub(crate) acl: Option<Vec<Acl>>,
-    /// Gives up as soon as somebody is ahead.
-    pub(crate) is_impatient: bool,
+    /// Gives up as soon as a contender of one of these kinds is ahead.
+    pub(crate) yields_to: &'static [&'static str],
+    /// Path of another znode of the same owner in the same queue: it must be there when this one
+    /// is created, and is not waited for.
+    pub(crate) beside: Option<Arc<str>>,
     /// Queues again at the tail when the waiting znode is deleted by somebody else.
     pub(crate) requeues: bool,
     /// Fails when the listing holds names that the layout is blind to.
     pub(crate) refuses_blind: bool,
     pub(crate) shared: Arc<Shared>,
+}
+
+/// A znode of the same owner whose place the new one takes, in one transaction.
+#[derive(Debug)]
+pub(crate) struct Old {
+    pub(crate) path: Arc<str>,
+    pub(crate) moving: Moving,
+    /// Its number, if the new one takes that too instead of queueing at the tail. It is then not
+    /// created if the old one is gone.
+    pub(crate) number: Option<String>,
 }
 
 /// A place at the front.
@@ -73,7 +88,7 @@ pub(crate) struct Ticket {
 }
 
 /// Starts to contend. The requests leave when the client's runtime polls the task.
-pub(crate) fn enter(client: &Client, entry: Entry) -> Ticket {
+pub(crate) fn enter(client: &Client, entry: Entry, old: Option<Old>) -> Ticket {
     let cell = Arc::new(Cell::new(Arc::clone(&entry.shared)));
     let (tx, answer) = oneshot::channel();
     let contender = Contender {
@@ -81,7 +96,7 @@ pub(crate) fn enter(client: &Client, entry: Entry) -> Ticket {
         entry,
         cell: Arc::clone(&cell),
     };
-    client.spawn(contender.run(tx));
+    client.spawn(contender.run(old, tx));
     Ticket {
         answer,
         keep: Keep(cell),
@@ -90,18 +105,25 @@ pub(crate) fn enter(client: &Client, entry: Entry) -> Ticket {
 }
 
 impl Ticket {
+    /// Resolves when the ticket is gone, and the znode with it.
+    pub(crate) fn left(&self) -> impl Future<Output = Result<(), LockError>> + Send + use<> {
+        left(&self.keep.0)
+    }
+
     /// Resolves when the contender is first. Whoever drops this future has dropped the ticket.
     pub(crate) async fn granted(self) -> Result<(Grant, Keep), LockError> {
         match self.answer.await {
             Ok(answer) => answer.map(|grant| (grant, self.keep)),
             // The task went without a word: the client is no more.
-            Err(_) => Err(LockError::Client(
-                session_error(self.client.state()).unwrap_or(Error::Closed {
-                    outcome: Outcome::NotApplied,
-                }),
-            )),
+            Err(_) => Err(client_gone(&self.client).into()),
         }
     }
+}
+
+/// Resolves when the znode is known to be gone, with what a release is told.
+pub(crate) fn left(cell: &Arc<Cell>) -> impl Future<Output = Result<(), LockError>> + Send + use<> {
+    let cell = Arc::clone(cell);
+    async move { cell.wait(|view| view.left.clone()).await }
 }
 
 struct Contender {
@@ -111,9 +133,9 @@ struct Contender {
 }
 
 impl Contender {
-    async fn run(self, answer: oneshot::Sender<Result<Grant, LockError>>) {
+    async fn run(self, mut old: Option<Old>, answer: oneshot::Sender<Result<Grant, LockError>>) {
         let mut seat = loop {
-            let mut seat = match self.take_seat().await {
+            let mut seat = match self.take_seat(old.take()).await {
                 Ok(Some(seat)) => seat,
                 Ok(None) => return,
                 Err(error) => return drop(answer.send(Err(error))),
@@ -143,6 +165,10 @@ impl Contender {
     async fn leave(&self, seat: Seat) {
         // The watch on the own znode goes first, so that its end wakes nobody here.
         drop(seat.own);
+        let moved = |view: &View| (!view.moving).then_some(view.left.is_some());
+        if self.cell.wait(moved).await {
+            return;
+        }
         leave::delete(&self.client, &seat.path, &self.cell).await;
     }
 }

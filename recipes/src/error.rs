@@ -16,6 +16,9 @@ pub enum LossReason {
     /// Somebody else deleted the holder's znode: an operator, or a revoker that lost patience.
     #[error("the lock's znode was deleted by somebody else")]
     NodeDeleted,
+    /// The holder gave it up through another handle.
+    #[error("it was given up")]
+    Resigned,
 }
 
 /// Why a lock operation failed.

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use lockkeeper::{Client, Error, ErrorCode, Op, OpResult, Outcome};
 
-use crate::contender::{Grant, Ticket};
+use crate::contender::{Grant, Old, Ticket, left};
 use crate::error::{LockError, LossReason};
 use crate::fence::Fence;
-use crate::state::{Cell, GuardState, Keep};
+use crate::state::{Cell, GuardState, Keep, Moving};
 
 /// A lock that is held, until the guard is released or dropped, or the lock is lost.
 ///
@@ -49,6 +49,42 @@ impl Guard {
     /// Path of the znode that stands for this hold.
     pub fn path(&self) -> &str {
         &self.grant.path
+    }
+
+    /// Gives the lock up for every handle of the guard.
+    pub(crate) fn step_down(&self) {
+        self.cell().update(|view| {
+            view.wanted = false;
+            if !matches!(view.state, GuardState::Lost(_)) {
+                view.state = GuardState::Lost(LossReason::Resigned);
+            }
+        });
+    }
+
+    /// Leaves the znode to a transaction that puts another one in its place.
+    pub(crate) fn hand_on(&self, number: Option<String>) -> Old {
+        Old {
+            path: Arc::clone(&self.grant.path),
+            moving: Moving::new(self.cell()),
+            number,
+        }
+    }
+
+    /// Resolves when the znode is known to be gone, with what [`Guard::release`] returns.
+    pub(crate) fn left(&self) -> impl Future<Output = Result<(), LockError>> + Send + use<> {
+        left(self.cell())
+    }
+
+    /// Resolves with the first state that is one of these.
+    pub(crate) fn when<F>(&self, is: F) -> impl Future<Output = GuardState> + Send + use<F>
+    where
+        F: Fn(GuardState) -> bool + Send,
+    {
+        let cell = Arc::clone(self.cell());
+        async move {
+            cell.wait(move |view| is(view.state).then_some(view.state))
+                .await
+        }
     }
 
     /// What may be relied on now.
@@ -92,11 +128,7 @@ impl Guard {
     /// Meant for a `select` beside the work the lock protects. The future does not borrow the
     /// guard. It is pending for ever once the guard is released.
     pub fn lost(&self) -> impl Future<Output = GuardState> + Send + use<> {
-        let cell = Arc::clone(self.cell());
-        async move {
-            cell.wait(|view| (!view.state.is_safe()).then_some(view.state))
-                .await
-        }
+        self.when(|state| !state.is_safe())
     }
 
     /// Whether somebody asked for the lock by writing `__REVOKE__` (Curator) or `unlock` to the
@@ -166,9 +198,9 @@ impl Guard {
     /// until the session ends, as it does with the client's last handle, or until a later attempt,
     /// made in the background, succeeds.
     pub fn release(self) -> impl Future<Output = Result<(), LockError>> + Send + use<> {
-        let cell = Arc::clone(self.cell());
+        let left = self.left();
         drop(self);
-        async move { cell.wait(|view| view.left.clone()).await }
+        left
     }
 
     fn cell(&self) -> &Arc<Cell> {

@@ -1,14 +1,15 @@
 //! Who holds the lock, in words: the data of a contender's znode.
 //!
 //! A flat JSON object in UTF-8, because other libraries show a contender's data as text and people
-//! read it with a shell. Writing and reading such an object is half a page, which is less than a
-//! dependency. When a contender queued is not written here: the znode's `ctime` says it on the
-//! leader's clock.
+//! read it with a shell. When a contender queued is not written here: the znode's `ctime` says it on
+//! the leader's clock.
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+
+use crate::json;
 
 /// Who a contender says it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,12 +47,12 @@ impl Identity {
     pub(crate) fn to_json(&self) -> Bytes {
         let mut text = String::with_capacity(96);
         text.push_str("{\"host\":");
-        put_string(&self.host, &mut text);
+        json::put_string(&self.host, &mut text);
         write!(text, ",\"pid\":{}", self.pid).expect("writing to a String cannot fail");
         text.push_str(",\"label\":");
-        put_string(&self.label, &mut text);
+        json::put_string(&self.label, &mut text);
         text.push_str(",\"session\":");
-        put_string(&self.session, &mut text);
+        json::put_string(&self.session, &mut text);
         text.push('}');
         text.into()
     }
@@ -59,112 +60,23 @@ impl Identity {
     /// Reads what [`Identity::to_json`] wrote; members in any order, unknown ones ignored. `None`
     /// for the data of other libraries.
     pub(crate) fn from_json(data: &[u8]) -> Option<Self> {
-        let mut rest = Scanner(std::str::from_utf8(data).ok()?);
         let mut identity = Self {
             host: String::new(),
             pid: 0,
             label: String::new(),
             session: String::new(),
         };
-        rest.expect('{')?;
-        loop {
-            let name = rest.string()?;
-            rest.expect(':')?;
-            match name.as_str() {
-                "host" => identity.host = rest.string()?,
-                "pid" => identity.pid = rest.scalar()?.parse().ok()?,
-                "label" => identity.label = rest.string()?,
-                "session" => identity.session = rest.string()?,
-                _ => rest.value()?,
+        json::read(data, |name, value| {
+            match name {
+                "host" => identity.host = value.string()?,
+                "pid" => identity.pid = value.scalar()?.parse().ok()?,
+                "label" => identity.label = value.string()?,
+                "session" => identity.session = value.string()?,
+                _ => value.skip()?,
             }
-            match rest.next()? {
-                ',' => continue,
-                '}' => return rest.0.trim().is_empty().then_some(identity),
-                _ => return None,
-            }
-        }
-    }
-}
-
-fn put_string(value: &str, text: &mut String) {
-    text.push('"');
-    for c in value.chars() {
-        match c {
-            '"' | '\\' => text.extend(['\\', c]),
-            c if c < ' ' => {
-                write!(text, "\\u{:04x}", u32::from(c)).expect("writing to a String cannot fail");
-            }
-            c => text.push(c),
-        }
-    }
-    text.push('"');
-}
-
-/// What is left to read; every step takes from the front and skips white space before it.
-struct Scanner<'a>(&'a str);
-
-impl Scanner<'_> {
-    fn next(&mut self) -> Option<char> {
-        self.0 = self.0.trim_start();
-        self.raw()
-    }
-
-    fn raw(&mut self) -> Option<char> {
-        let c = self.0.chars().next()?;
-        self.0 = &self.0[c.len_utf8()..];
-        Some(c)
-    }
-
-    fn expect(&mut self, want: char) -> Option<()> {
-        (self.next()? == want).then_some(())
-    }
-
-    fn string(&mut self) -> Option<String> {
-        self.expect('"')?;
-        let mut value = String::new();
-        loop {
-            match self.raw()? {
-                '"' => return Some(value),
-                '\\' => value.push(self.escape()?),
-                c => value.push(c),
-            }
-        }
-    }
-
-    /// Surrogate pairs are not put together: nothing here writes them.
-    fn escape(&mut self) -> Option<char> {
-        Some(match self.raw()? {
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'u' => {
-                let digits = self.0.get(..4)?;
-                self.0 = &self.0[4..];
-                char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
-            }
-            c @ ('"' | '\\' | '/') => c,
-            _ => return None,
-        })
-    }
-
-    /// A number or a word: everything up to the end of the member.
-    fn scalar(&mut self) -> Option<String> {
-        let end = self.0.find([',', '}'])?;
-        let (value, rest) = self.0.split_at(end);
-        self.0 = rest;
-        Some(value.trim().to_owned())
-    }
-
-    /// A flat value of any kind, ignored; objects and lists are not read.
-    fn value(&mut self) -> Option<()> {
-        self.0 = self.0.trim_start();
-        match self.0.chars().next()? {
-            '"' => self.string().map(drop),
-            '{' | '[' => None,
-            _ => self.scalar().map(drop),
-        }
+            Some(())
+        })?;
+        Some(identity)
     }
 }
 

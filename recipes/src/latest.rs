@@ -1,16 +1,12 @@
 //! A value that one task writes and many read: the latest counts, and nothing is queued.
 
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::Notify;
+use crate::state::Watched;
 
 /// The value, the number of its changes, and whether anybody still wants it.
 #[derive(Debug)]
-pub(crate) struct Latest<T> {
-    inner: Mutex<Inner<T>>,
-    changed: Notify,
-}
+pub(crate) struct Latest<T>(Watched<Inner<T>>);
 
 #[derive(Debug)]
 struct Inner<T> {
@@ -22,24 +18,21 @@ struct Inner<T> {
 
 impl<T: Clone> Latest<T> {
     pub(crate) fn new(value: T) -> Arc<Self> {
-        Arc::new(Self {
-            inner: Mutex::new(Inner {
-                value,
-                generation: 0,
-                is_wanted: true,
-                is_final: false,
-            }),
-            changed: Notify::new(),
-        })
+        Arc::new(Self(Watched::new(Inner {
+            value,
+            generation: 0,
+            is_wanted: true,
+            is_final: false,
+        })))
     }
 
     pub(crate) fn get(&self) -> T {
-        self.lock().value.clone()
+        self.0.read(|inner| inner.value.clone())
     }
 
     /// Changes the value; `write` says whether that is worth a word.
     pub(crate) fn update(&self, write: impl FnOnce(&mut T) -> bool) {
-        self.change(|inner| {
+        self.0.update(|inner| {
             if write(&mut inner.value) {
                 inner.generation += 1;
             }
@@ -48,47 +41,26 @@ impl<T: Clone> Latest<T> {
 
     /// No change will follow.
     pub(crate) fn finish(&self) {
-        self.change(|inner| inner.is_final = true);
+        self.0.update(|inner| inner.is_final = true);
     }
 
     pub(crate) fn abandon(&self) {
-        self.change(|inner| inner.is_wanted = false);
+        self.0.update(|inner| inner.is_wanted = false);
     }
 
     /// Resolves when nobody wants the value any more.
     pub(crate) async fn abandoned(&self) {
-        self.find(|inner| (!inner.is_wanted).then_some(())).await;
+        self.0.wait(|inner| (!inner.is_wanted).then_some(())).await;
     }
 
     /// The value and its generation once that is beyond `seen`; `None` when no such will come.
     pub(crate) async fn after(&self, seen: Option<u64>) -> Option<(u64, T)> {
-        self.find(|inner| match seen {
-            Some(seen) if inner.generation <= seen => inner.is_final.then_some(None),
-            _ => Some(Some((inner.generation, inner.value.clone()))),
-        })
-        .await
-    }
-
-    async fn find<R>(&self, mut find: impl FnMut(&Inner<T>) -> Option<R>) -> R {
-        loop {
-            let mut changed = pin!(self.changed.notified());
-            // Listens before it looks, so that no change falls between the two.
-            changed.as_mut().enable();
-            if let Some(found) = find(&self.lock()) {
-                return found;
-            }
-            changed.await;
-        }
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Inner<T>)) {
-        change(&mut self.lock());
-        self.changed.notify_waiters();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
-        // Values are replaced whole, so a panic elsewhere cannot leave one half done.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .wait(|inner| match seen {
+                Some(seen) if inner.generation <= seen => inner.is_final.then_some(None),
+                _ => Some(Some((inner.generation, inner.value.clone()))),
+            })
+            .await
     }
 }
 

@@ -33,12 +33,29 @@ pub enum Layout {
     Kazoo,
 }
 
+/// The names of an election's candidates.
+///
+/// One layout per path, as for [`Layout`]. Candidates wait for those of every layout here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ElectionLayout {
+    /// `_c_<uuid>-latch-<seq>`: Apache Curator's `LeaderLatch`. Missing parents become containers.
+    #[default]
+    Latch,
+    /// `_c_<uuid>-lock-<seq>`: Curator's `LeaderSelector`, which does not see latches. Missing
+    /// parents become containers.
+    Selector,
+    /// `<32 hex digits>__lock__<seq>`: kazoo's `Election`. Missing parents become persistent.
+    Kazoo,
+}
+
 /// What a contender's name ends with before the number: Curator's and kazoo's kinds.
 const CURATOR_LOCK: &str = "lock-";
 const KAZOO_LOCK: &str = "__lock__";
+const CURATOR_LATCH: &str = "latch-";
 
 /// Every kind of a library that knows one: a contender, but perhaps of another recipe.
-const KINDS: &[&str] = &[CURATOR_LOCK, KAZOO_LOCK];
+const KINDS: &[&str] = &[CURATOR_LOCK, KAZOO_LOCK, CURATOR_LATCH];
 
 impl Layout {
     /// Every contender of every layout excludes every other.
@@ -70,6 +87,30 @@ impl Layout {
         match self {
             Self::Curator | Self::GoZk => true,
             Self::Kazoo => false,
+        }
+    }
+}
+
+impl ElectionLayout {
+    /// Every candidate of every layout excludes every other.
+    pub(crate) fn rule(self) -> Rule {
+        let (marker, peers): (_, &[_]) = match self {
+            Self::Latch => (CURATOR_LATCH, &[CURATOR_LATCH]),
+            Self::Selector => (CURATOR_LOCK, &[CURATOR_LOCK]),
+            Self::Kazoo => (KAZOO_LOCK, &[KAZOO_LOCK]),
+        };
+        Rule {
+            marker,
+            blockers: &[CURATOR_LATCH, CURATOR_LOCK, KAZOO_LOCK],
+            peers,
+        }
+    }
+
+    /// How the unique part of a name and the parents are made.
+    pub(crate) fn names(self) -> Layout {
+        match self {
+            Self::Latch | Self::Selector => Layout::Curator,
+            Self::Kazoo => Layout::Kazoo,
         }
     }
 }

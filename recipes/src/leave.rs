@@ -21,6 +21,7 @@ pub(crate) fn end(client: &Client, cell: &Cell) {
             view.state = GuardState::Lost(reason);
         }
         view.left = Some(match view.state {
+            GuardState::Lost(LossReason::Resigned) => Ok(()),
             GuardState::Lost(reason) => Err(LockError::Lost(reason)),
             _ => Ok(()),
         });

@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | [`Mutex`] | at most one contender is first; served in the order of creation; one wake-up per release | czxid of the holder's znode | `_c_<uuid>-lock-<seq>` and others, see [`Layout`] |
 //! | [`Reentrant`] | the same; one owner may take it again without a request | the same | the same |
+//! | [`Election`] | at most one candidate is first; they lead in the order of creation; one wake-up per term | czxid of the leader's znode | `_c_<uuid>-latch-<seq>` and others, see [`ElectionLayout`] |
 //! | [`Barrier`] | everybody waits while it is closed | - | the path itself, as Curator and kazoo |
 //! | [`DoubleBarrier`] | so many go in together and come out together; who comes late is told | - | `<uuid>`, `ready`, as Curator |
 //! | [`CountdownLatch`] | open after so many distinct arrivals, for good; a lost reply counts nobody twice | - | `d-<id>`, `done` |
@@ -36,9 +37,9 @@
 //! znode by looking at it after each event, and takes no event for the news itself.
 //!
 //! ```text
-//! error, fence, identity, plan ← layout
-//! error ← state ← retry ← look ← own, parents ← hold, leave ← contender ← guard ← queue ← lock ← owner
-//! look, parents ← barrier, countdown, value; look, latest ← config ← config_set
+//! json ← identity; plan ← layout; state ← latest
+//! error ← state ← retry ← look ← own, parents ← hold, leave ← contender ← guard ← queue ← election, lock ← owner
+//! look, parents ← barrier, countdown, value; look, latest ← config ← config_set; look ← election
 //! guard, leave ← presence ← double_barrier, rendezvous, group
 //! ```
 
@@ -50,12 +51,14 @@ mod config_set;
 mod contender;
 mod countdown;
 mod double_barrier;
+mod election;
 mod error;
 mod fence;
 mod group;
 mod guard;
 mod hold;
 mod identity;
+mod json;
 mod latest;
 mod layout;
 mod leave;
@@ -77,12 +80,16 @@ pub use config::{Config, ConfigBuilder, ConfigChanges, ConfigStatus, Keys, Revis
 pub use config_set::{ConfigSet, SetLayout};
 pub use countdown::CountdownLatch;
 pub use double_barrier::{DoubleBarrier, Party};
+pub use election::{
+    Candidate, CandidateState, CandidateStates, Election, ElectionBuilder, KnownLeader, Leader,
+    LossPolicy, Observer, Participant,
+};
 pub use error::{LockError, LossReason, RecipeError};
 pub use fence::Fence;
 pub use group::{Group, GroupEvent, GroupLayout, GroupView, Member, Membership, MembershipStates};
 pub use guard::{Guard, GuardStates};
 pub use identity::Identity;
-pub use layout::Layout;
+pub use layout::{ElectionLayout, Layout};
 pub use lock::{Holder, Mutex, MutexBuilder};
 pub use owner::{Owned, Owner, Reentrant, ReentrantGuard};
 pub use rendezvous::{Filled, Rendezvous};

@@ -162,9 +162,21 @@ pub(crate) async fn until<T, E>(
 where
     RecipeError: From<E>,
 {
+    match before(client, deadline, work).await {
+        Some(result) => result.map_err(RecipeError::from),
+        None => Err(RecipeError::TimedOut),
+    }
+}
+
+/// What the future gives, or nothing at the deadline, when the future is dropped.
+pub(crate) async fn before<T>(
+    client: &Client,
+    deadline: Instant,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     match select(Box::pin(work), client.sleep_until(deadline)).await {
-        Either::Left((result, _)) => result.map_err(RecipeError::from),
-        Either::Right(_) => Err(RecipeError::TimedOut),
+        Either::Left((result, _)) => Some(result),
+        Either::Right(_) => None,
     }
 }
 

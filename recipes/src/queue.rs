@@ -3,15 +3,19 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::future::{Either, select};
-use lockkeeper::path::check;
-use lockkeeper::{Client, Error, ErrorCode, Misuse};
+use futures::future::join_all;
+use lockkeeper::path::{check, join};
+use lockkeeper::{Client, Error, ErrorCode, Misuse, OpCode, OpError, ReadOp, ReadResult, Znode};
 
-use crate::contender::{Entry, enter};
+use crate::contender::{Entry, Old, Ticket, enter};
 use crate::error::LockError;
 use crate::guard::Guard;
 use crate::layout::Layout;
+use crate::look::before;
 use crate::plan::{self, Rule};
+
+/// Znodes read in one request.
+const READS_MAX: usize = 128;
 
 /// One path's queue, seen by one kind of contender.
 #[derive(Clone, Debug)]
@@ -31,7 +35,8 @@ impl Queue {
                 rule,
                 data: Bytes::new(),
                 acl: None,
-                is_impatient: false,
+                yields_to: &[],
+                beside: None,
                 requeues: false,
                 refuses_blind: false,
                 shared: Default::default(),
@@ -52,18 +57,31 @@ impl Queue {
 
     /// Waits until nobody is ahead.
     pub(crate) async fn take(&self) -> Result<Guard, LockError> {
-        let ticket = enter(&self.client, self.entry.clone());
+        self.granted(self.enter(None)).await
+    }
+
+    /// Starts to contend, if need be in the place of an older znode.
+    pub(crate) fn enter(&self, old: Option<Old>) -> Ticket {
+        enter(&self.client, self.entry.clone(), old)
+    }
+
+    pub(crate) async fn granted(&self, ticket: Ticket) -> Result<Guard, LockError> {
         Guard::granted(self.client.clone(), ticket).await
     }
 
     /// Takes the front if nobody is in the way; looks before it writes.
     pub(crate) async fn try_take(&self) -> Result<Guard, LockError> {
+        self.granted(self.try_enter().await?).await
+    }
+
+    /// As [`Queue::enter`] if nobody is in the way, and gives up where somebody has come first.
+    pub(crate) async fn try_enter(&self) -> Result<Ticket, LockError> {
         if !self.ahead().await?.is_empty() {
             return Err(LockError::Busy);
         }
         let mut impatient = self.clone();
-        impatient.entry.is_impatient = true;
-        impatient.take().await
+        impatient.entry.yields_to = impatient.entry.rule.blockers;
+        Ok(impatient.enter(None))
     }
 
     /// The names that a new contender would find ahead of it, oldest first.
@@ -74,6 +92,43 @@ impl Queue {
             Err(error) => Err(error),
         }
     }
+
+    /// Those ahead of a new contender, oldest first, with path, data and metadata; whoever leaves
+    /// meanwhile is left out.
+    pub(crate) async fn contenders(&self) -> Result<Vec<(String, Znode)>, Error> {
+        let names = self.ahead().await?;
+        let mut found = Vec::with_capacity(names.len());
+        for names in names.chunks(READS_MAX) {
+            let paths = names.iter().map(|name| join(&self.entry.parent, name));
+            let paths: Vec<String> = paths.collect();
+            let reads = paths.iter().map(|path| ReadOp::get(path)).collect();
+            let znodes: Vec<Result<Znode, Error>> = match self.client.multi_read(reads).await {
+                Ok(results) => paths.iter().zip(results).map(part).collect(),
+                // Before 3.6, or too much for one reply.
+                Err(Error::Op(_)) => join_all(paths.iter().map(|path| self.client.get(path))).await,
+                Err(error) => return Err(error),
+            };
+            for (path, znode) in paths.into_iter().zip(znodes) {
+                match znode {
+                    Ok(znode) => found.push((path, znode)),
+                    Err(error) if error.code() == Some(ErrorCode::NO_NODE) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What a get inside a multi-read gave, as a get of its own would have.
+fn part((path, result): (&String, ReadResult)) -> Result<Znode, Error> {
+    let code = match result {
+        ReadResult::Znode(znode) => return Ok(znode),
+        ReadResult::Failed(code) => code,
+        ReadResult::Children(_) => ErrorCode::MARSHALLING_ERROR,
+    };
+    let (op, path) = (OpCode::GetData, path.clone());
+    Err(OpError { code, op, path }.into())
 }
 
 /// The attempt, cut short after `timeout`; not at all if that is beyond what the clock can say.
@@ -94,8 +149,6 @@ pub(crate) async fn until<T>(
     deadline: Instant,
     attempt: impl Future<Output = Result<T, LockError>>,
 ) -> Result<T, LockError> {
-    match select(Box::pin(attempt), client.sleep_until(deadline)).await {
-        Either::Left((result, _)) => result,
-        Either::Right(_) => Err(LockError::TimedOut),
-    }
+    let ended = before(client, deadline, attempt).await;
+    ended.unwrap_or(Err(LockError::TimedOut))
 }

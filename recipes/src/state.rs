@@ -1,9 +1,10 @@
-//! What a contender and the handle that wants it tell each other: one value, the latest counts.
+//! What a task and its handles tell each other: one value, the latest counts.
 //!
 //! The handle says whether the znode is still wanted, the contender what has become of it. Both
 //! sides may be dropped anywhere, on any thread, with or without a runtime: telling is a short lock
 //! and a wake-up.
 
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +48,8 @@ pub(crate) struct View {
     pub(crate) state: GuardState,
     /// Somebody asked the holder to give the lock up.
     pub(crate) revoked: bool,
+    /// The znode that is to go is left to a transaction of somebody else.
+    pub(crate) moving: bool,
     /// What a release is told, once that is known.
     pub(crate) left: Option<Result<(), LockError>>,
 }
@@ -84,39 +87,33 @@ impl Shared {
     }
 }
 
+/// A value and word of its changes.
 #[derive(Debug)]
-pub(crate) struct Cell {
-    view: Mutex<View>,
+pub(crate) struct Watched<V> {
+    value: Mutex<V>,
     changed: Notify,
-    pub(crate) shared: Arc<Shared>,
 }
 
-impl Cell {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+impl<V> Watched<V> {
+    pub(crate) fn new(value: V) -> Self {
         Self {
-            shared,
-            view: Mutex::new(View {
-                wanted: true,
-                state: GuardState::Held,
-                revoked: false,
-                left: None,
-            }),
+            value: Mutex::new(value),
             changed: Notify::new(),
         }
     }
 
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&View) -> T) -> T {
-        // A view is written field by field, so a panic elsewhere cannot leave it half done.
-        read(&self.view.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&V) -> T) -> T {
+        // Values are written field by field, so a panic elsewhere cannot leave one half done.
+        read(&self.value.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn update(&self, write: impl FnOnce(&mut View)) {
-        write(&mut self.view.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(crate) fn update(&self, write: impl FnOnce(&mut V)) {
+        write(&mut self.value.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_waiters();
     }
 
     /// Resolves with the first value for which `find` finds something, the present one included.
-    pub(crate) async fn wait<T>(&self, mut find: impl FnMut(&View) -> Option<T>) -> T {
+    pub(crate) async fn wait<T>(&self, mut find: impl FnMut(&V) -> Option<T>) -> T {
         loop {
             let mut changed = pin!(self.changed.notified());
             // Listens before it looks, so that no change falls between the two.
@@ -129,6 +126,36 @@ impl Cell {
     }
 }
 
+/// What a contender and its handle share.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    view: Watched<View>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Cell {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            view: Watched::new(View {
+                wanted: true,
+                state: GuardState::Held,
+                revoked: false,
+                moving: false,
+                left: None,
+            }),
+        }
+    }
+}
+
+impl Deref for Cell {
+    type Target = Watched<View>;
+
+    fn deref(&self) -> &Watched<View> {
+        &self.view
+    }
+}
+
 /// The handle's side: while it lives, the znode is wanted.
 #[derive(Debug)]
 pub(crate) struct Keep(pub(crate) Arc<Cell>);
@@ -136,5 +163,28 @@ pub(crate) struct Keep(pub(crate) Arc<Cell>);
 impl Drop for Keep {
     fn drop(&mut self) {
         self.0.update(|view| view.wanted = false);
+    }
+}
+
+/// A znode that goes when its successor comes, in one transaction: its own contender leaves it
+/// alone until this is dropped, and for ever once it is [done](Moving::done).
+#[derive(Debug)]
+pub(crate) struct Moving(Arc<Cell>);
+
+impl Moving {
+    pub(crate) fn new(cell: &Arc<Cell>) -> Self {
+        cell.update(|view| (view.wanted, view.moving) = (false, true));
+        Self(Arc::clone(cell))
+    }
+
+    /// The transaction went through.
+    pub(crate) fn done(self) {
+        self.0.update(|view| view.left = Some(Ok(())));
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.0.update(|view| view.moving = false);
     }
 }

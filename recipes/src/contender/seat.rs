@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use lockkeeper::path::{join, name};
-use lockkeeper::{CreateMode, CreateOptions, Error, ErrorCode, Outcome};
+use lockkeeper::{
+    CreateMode, CreateOptions, Error, ErrorCode, Op, OpResult, Outcome, Stat, Violation,
+};
 
-use super::Contender;
-use crate::error::LockError;
+use super::{Contender, Old};
+use crate::error::{LockError, LossReason};
 use crate::fence::Fence;
 use crate::layout::Guid;
 use crate::leave;
@@ -15,6 +19,9 @@ use crate::parents::{self, make_parents};
 use crate::plan;
 use crate::retry::{Retry, is_transient};
 use crate::state::Cell;
+
+/// The path and, if the server tells, the metadata of a znode that is being created.
+type Created = BoxFuture<'static, Result<(String, Option<Stat>), Error>>;
 
 /// A znode in the queue.
 pub(super) struct Seat {
@@ -42,14 +49,10 @@ impl Contender {
     /// The listing is sent right behind the create, on the same link, so that it shows the new
     /// znode: a free lock costs one round trip. The same guid serves until the outcome of every
     /// create sent under it is known.
-    pub(super) async fn take_seat(&self) -> Result<Option<Seat>, LockError> {
+    pub(super) async fn take_seat(&self, mut old: Option<Old>) -> Result<Option<Seat>, LockError> {
         let client = &self.client;
         let guid = Guid::of(client);
         let prefix = self.entry.layout.prefix(guid);
-        let stem = join(
-            &self.entry.parent,
-            &format!("{prefix}{}", self.entry.rule.marker),
-        );
         let mut retry = Retry::new(client);
         let mut parents_made = false;
         let mut parent_vanishes = false;
@@ -59,19 +62,35 @@ impl Contender {
                 let mode = parents::mode(self.entry.layout);
                 drop(client.create(&self.entry.parent, "", mode));
             }
-            let create = client.create(&stem, self.entry.data.clone(), self.options());
+            let create = self.create(&prefix, old.as_ref());
             let listing = client.children(&self.entry.parent);
             let error = match create.await {
-                Ok(created) => {
+                Ok((path, stat)) => {
+                    if let Some(old) = old {
+                        old.moving.done();
+                    }
                     let listed = match listing.await {
                         Ok(children) => Ok(children),
                         Err(_) => self.list().await,
                     };
-                    let fence = Fence(created.stat.czxid.0);
-                    return Ok(Some(self.seat(name(&created.path), fence, listed)));
+                    let Some(stat) = self.stat(&path, stat).await? else {
+                        return Err(LockError::NodeGone);
+                    };
+                    let fence = Fence(stat.czxid.0);
+                    return Ok(Some(self.seat(name(&path), fence, listed)));
                 }
                 Err(error) => error,
             };
+            if let Error::Multi {
+                index: 0,
+                code: ErrorCode::NO_NODE,
+            } = error
+            {
+                match old.take() {
+                    Some(old) if old.number.is_none() => continue,
+                    _ => return Err(LockError::Lost(LossReason::NodeDeleted)),
+                }
+            }
             if error.code() == Some(ErrorCode::NO_NODE) {
                 // The server may remove an idle container between this and the next create. Where
                 // that has happened, the parent goes out once more, in one piece with its child.
@@ -87,6 +106,9 @@ impl Contender {
             }
             if error.outcome() == Outcome::Unknown {
                 if let Some(seat) = self.find(&prefix).await? {
+                    if let Some(old) = old {
+                        old.moving.done();
+                    }
                     return Ok(Some(seat));
                 }
             } else if !is_transient(&error) {
@@ -97,10 +119,45 @@ impl Contender {
         Ok(None)
     }
 
-    fn options(&self) -> CreateOptions {
-        let mut options = CreateOptions::from(CreateMode::EphemeralSequential);
-        options.acl.clone_from(&self.entry.acl);
-        options
+    /// Sends the create, in one transaction with what has to go or to be there; that part comes
+    /// first, so that its failure is told apart by its index.
+    fn create(&self, prefix: &str, old: Option<&Old>) -> Created {
+        let (client, entry) = (&self.client, &self.entry);
+        let (number, mode) = match old.and_then(|old| old.number.as_deref()) {
+            Some(number) => (number, CreateMode::Ephemeral),
+            None => ("", CreateMode::EphemeralSequential),
+        };
+        let name = format!("{prefix}{}{number}", entry.rule.marker);
+        let path = join(&entry.parent, &name);
+        let mut options = CreateOptions::from(mode);
+        options.acl.clone_from(&entry.acl);
+        let with = match (old, &entry.beside) {
+            (Some(old), _) => Op::delete(&old.path, None),
+            (None, Some(beside)) => Op::check(beside, None),
+            (None, None) => {
+                let create = client.create(&path, entry.data.clone(), options);
+                return async move { create.await.map(|it| (it.path, Some(it.stat))) }.boxed();
+            }
+        };
+        let multi = client.multi(vec![with, Op::create(&path, entry.data.clone(), options)]);
+        async move {
+            match multi.await?.pop() {
+                Some(OpResult::Created { path, stat }) => Ok((path, stat)),
+                _ => Err(Error::Protocol {
+                    what: Violation::Kind,
+                    outcome: Outcome::Unknown,
+                }),
+            }
+        }
+        .boxed()
+    }
+
+    /// The metadata of the new znode, which old servers leave out of a multi's reply.
+    async fn stat(&self, path: &str, known: Option<Stat>) -> Result<Option<Stat>, Error> {
+        match known {
+            Some(stat) => Ok(Some(stat)),
+            None => stat_of_own(&self.client, path).await,
+        }
     }
 
     /// Finds out what became of a create whose reply was lost; errors only end the session.
@@ -165,7 +222,7 @@ impl Contender {
                 let blind = |name: &&String| entry.refuses_blind && entry.rule.is_blind_to(name);
                 let blind = children.iter().find(blind).cloned();
                 (
-                    plan::ahead(&children, own, &entry.rule),
+                    self.ahead(&children, own),
                     blind.map(|name| LockError::LayoutConflict { name }),
                 )
             }
@@ -191,6 +248,15 @@ impl Contender {
                  the server's numbers run out at 2^31"
             );
         }
+    }
+
+    /// Who is ahead of `own`, but for what stands beside it.
+    pub(super) fn ahead(&self, children: &[String], own: &str) -> Option<Vec<String>> {
+        let mut ahead = plan::ahead(children, own, &self.entry.rule)?;
+        if let Some(beside) = &self.entry.beside {
+            ahead.retain(|other| other != name(beside));
+        }
+        Some(ahead)
     }
 
     fn report_foreign(&self, children: &[String]) {

@@ -47,7 +47,9 @@ impl Contender {
                 // Create and listing have just shown the own znode: a free lock needs no look at it.
                 Some(ahead) if ahead.is_empty() && width == 1 => return Turn::Come,
                 Some(ahead) if ahead.is_empty() => return self.verdict(seat).await,
-                Some(_) if self.entry.is_impatient => return Turn::Failed(LockError::Busy),
+                Some(ahead) if self.yields_to_one_of(ahead) => {
+                    return Turn::Failed(LockError::Busy);
+                }
                 Some(_) => {}
             }
             // Sends the watch on the own znode ahead of the probe, once.
@@ -65,6 +67,11 @@ impl Contender {
                 return turn;
             }
         }
+    }
+
+    fn yields_to_one_of(&self, ahead: &[String]) -> bool {
+        let yields = |name: &String| plan::sequence(name, self.entry.yields_to).is_some();
+        ahead.iter().any(yields)
     }
 
     /// Nobody is ahead; is the own znode still there?
@@ -125,7 +132,7 @@ impl Contender {
             .is_some_and(|ahead| ahead.len() >= PROBES_MAX)
         {
             let children = self.list().await?;
-            seat.ahead = plan::ahead(&children, name(&seat.path), &self.entry.rule);
+            seat.ahead = self.ahead(&children, name(&seat.path));
         }
         Ok(None)
     }

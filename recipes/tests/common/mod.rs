@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lockkeeper::path::join;
-use lockkeeper::{Client, ErrorCode};
+use lockkeeper::{Client, Error, ErrorCode};
 use lockkeeper_e2e::Proxy;
 use lockkeeper_recipes::{Guard, LockError, Mutex};
 use lockkeeper_server::embed::{Embedded, embed};
@@ -42,9 +42,18 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) async fn open() -> Self {
+        Self::open_for(SESSION_TIMEOUT).await
+    }
+
+    /// With a session that outlives its link for so long.
+    pub(crate) async fn open_for(session_timeout: Duration) -> Self {
         let upstream = server().await.parse().expect("an address");
         let proxy = Proxy::start(upstream).expect("a port is free");
-        let client = connect(&proxy.connect_string()).await;
+        let builder = Client::builder(proxy.connect_string()).session_timeout(session_timeout);
+        let client = builder
+            .connect()
+            .await
+            .expect("the server takes the session");
         Self { proxy, client }
     }
 }
@@ -113,8 +122,17 @@ pub(crate) async fn assert_clean(client: &Client, path: &str) {
 }
 
 /// Ends a session behind its client's back: whoever knows its password may close it.
+///
+/// The victim may take the session back before that is done, so it is done until it holds.
 pub(crate) async fn kill_session(server: &str, victim: &Client) {
-    let builder = Client::builder(server).resume(victim.credentials());
-    let killer = builder.connect().await.expect("the session is alive");
-    killer.close().await.unwrap();
+    let takeover = || Client::builder(server).resume(victim.credentials());
+    loop {
+        match takeover().connect().await {
+            Ok(killer) => drop(killer.close().await),
+            Err(error) => {
+                assert!(matches!(error, Error::SessionExpired { .. }), "{error:?}");
+                return;
+            }
+        }
+    }
 }
