@@ -9,55 +9,31 @@
 //! or its session ends, as with a process that dies. Each row is a term: who leads, with which
 //! fence, who else stands, and how long there was no leader before it.
 
+mod stage;
+
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use lockkeeper::Client;
-use lockkeeper_recipes::{Candidate, Election, Fence, LockError};
-use lockkeeper_server::embed::embed;
+use lockkeeper_recipes::{Candidate, Election, Fence};
+use stage::{Ended, Setting, Stage, milliseconds};
 
 const PATH: &str = "/lockkeeper/examples/election";
 
-const USAGE: &str = "\
-usage: election [--connect HOST:PORT[,HOST:PORT]...] [--candidates N]
-  --connect     the ensemble to use (a server inside this program)
-  --candidates  sessions that want to lead (4)";
+const SETTINGS: &[Setting] = &[Setting("candidates", "sessions that want to lead", 4)];
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Err(error) = run().await else {
-        return ExitCode::SUCCESS;
-    };
-    eprintln!("election: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
-    }
-    ExitCode::FAILURE
+    Stage::play("election", SETTINGS, story).await
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
-    let (connect, candidates) = options(std::env::args().skip(1))?;
-    let (server, connect) = match connect {
-        Some(connect) => (None, connect),
-        None => {
-            let server = tokio::task::spawn_blocking(|| embed().start()).await??;
-            let connect = server.connect_string();
-            println!("a server of our own listens on {connect}\n");
-            (Some(server), connect)
-        }
-    };
+async fn story(stage: &Stage) -> Ended {
     let mut standing = Vec::new();
-    for number in 1..=candidates {
-        standing.push(Standing::join(&connect, number).await?);
+    for number in 1..=stage.setting("candidates") {
+        standing.push(Standing::join(stage, number).await?);
     }
-    lead(&connect, standing).await?;
-    if let Some(server) = server {
-        tokio::task::spawn_blocking(|| server.stop()).await?;
-    }
-    Ok(())
+    lead(stage, standing).await
 }
 
 /// A participant with a session of its own.
@@ -68,9 +44,9 @@ struct Standing {
 }
 
 impl Standing {
-    async fn join(connect: &str, number: usize) -> Result<Self, LockError> {
+    async fn join(stage: &Stage, number: usize) -> Result<Self, Box<dyn Error>> {
         let id = format!("candidate {number}");
-        let client = Client::connect(connect).await?;
+        let client = stage.client().await?;
         let builder = Election::builder(&client, PATH).id(&id).publish(true);
         let election = builder.build()?;
         let candidate = election.join();
@@ -87,8 +63,8 @@ impl Standing {
 }
 
 /// Ends term after term until nobody stands.
-async fn lead(connect: &str, mut standing: Vec<Standing>) -> Result<(), Box<dyn Error>> {
-    let watching = Client::connect(connect).await?;
+async fn lead(stage: &Stage, mut standing: Vec<Standing>) -> Ended {
+    let watching = stage.client().await?;
     let election = Election::new(&watching, PATH)?;
     let mut observer = election.observe();
     let mut fences: Vec<Fence> = Vec::new();
@@ -103,7 +79,7 @@ async fn lead(connect: &str, mut standing: Vec<Standing>) -> Result<(), Box<dyn 
             }
         };
         let gap = without.map_or(String::from("-"), |since: Instant| {
-            format!("{:.2} ms", since.elapsed().as_secs_f64() * 1e3)
+            milliseconds(since.elapsed())
         });
         let behind = election.candidates().await?.split_off(1);
         let behind: Vec<&str> = behind.iter().map(|it| number(&it.id)).collect();
@@ -139,22 +115,4 @@ async fn lead(connect: &str, mut standing: Vec<Standing>) -> Result<(), Box<dyn 
 /// The last word of an id.
 fn number(id: &str) -> &str {
     id.rsplit(' ').next().unwrap_or(id)
-}
-
-fn options(mut arguments: impl Iterator<Item = String>) -> Result<(Option<String>, usize), String> {
-    let (mut connect, mut candidates) = (None, 4);
-    while let Some(name) = arguments.next() {
-        let value = arguments.next();
-        let value = value.ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
-        match name.as_str() {
-            "--connect" => connect = Some(value),
-            "--candidates" => {
-                let number = value.parse().ok().filter(|&number| number > 0);
-                candidates =
-                    number.ok_or_else(|| format!("{value:?} is no positive number\n{USAGE}"))?;
-            }
-            _ => return Err(format!("unknown argument {name:?}\n{USAGE}")),
-        }
-    }
-    Ok((connect, candidates))
 }

@@ -9,58 +9,38 @@
 //! included), how long the lock was nobody's, and how many sessions the release before had woken.
 //! A wake-up is a watch event that reached a contender, counted where it arrived.
 
+mod stage;
+
 use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use lockkeeper::Client;
 use lockkeeper_recipes::{Fence, LockError, Mutex};
-use lockkeeper_server::embed::embed;
+use stage::{Ended, Setting, Stage, milliseconds};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 const PATH: &str = "/lockkeeper/examples/lock";
 /// How long a holder works.
 const WORK: Duration = Duration::from_millis(5);
 
-const USAGE: &str = "\
-usage: lock [--connect HOST:PORT[,HOST:PORT]...] [--contenders N] [--rounds N]
-  --connect     the ensemble to use (a server inside this program)
-  --contenders  sessions that want the lock (5)
-  --rounds      how often each of them takes it (4)";
+const SETTINGS: &[Setting] = &[
+    Setting("contenders", "sessions that want the lock", 5),
+    Setting("rounds", "how often each of them takes it", 4),
+];
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Err(error) = run().await else {
-        return ExitCode::SUCCESS;
-    };
-    eprintln!("lock: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
-    }
-    ExitCode::FAILURE
+    Stage::play("lock", SETTINGS, story).await
 }
 
-async fn run() -> Result<(), Box<dyn Error>> {
-    let options = Options::parse(std::env::args().skip(1))?;
-    let (server, connect) = match options.connect {
-        Some(connect) => (None, connect),
-        None => {
-            let server = tokio::task::spawn_blocking(|| embed().start()).await??;
-            let connect = server.connect_string();
-            println!("a server of our own listens on {connect}\n");
-            (Some(server), connect)
-        }
-    };
-    let locks = open(&connect, options.contenders).await?;
+async fn story(stage: &Stage) -> Ended {
+    let locks = open(stage).await?;
     let (tell, told) = unbounded_channel();
+    let rounds = stage.setting("rounds");
     let contenders: Vec<_> = (1..)
         .zip(&locks)
-        .map(|(number, lock)| {
-            tokio::spawn(contend(number, lock.clone(), options.rounds, tell.clone()))
-        })
+        .map(|(number, lock)| tokio::spawn(contend(number, lock.clone(), rounds, tell.clone())))
         .collect();
     // The story ends when the last contender has let go of its end.
     drop(tell);
@@ -69,18 +49,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
         contender.await??;
     }
     println!("{story}");
-    if let Some(server) = server {
-        drop(locks);
-        tokio::task::spawn_blocking(|| server.stop()).await?;
-    }
     Ok(())
 }
 
 /// A lock on the same path for each contender, each through a client of its own.
-async fn open(connect: &str, contenders: usize) -> Result<Vec<Mutex>, Box<dyn Error>> {
+async fn open(stage: &Stage) -> Result<Vec<Mutex>, Box<dyn Error>> {
     let mut locks = Vec::new();
-    for number in 1..=contenders {
-        let client = Client::connect(connect).await?;
+    for number in 1..=stage.setting("contenders") {
+        let client = stage.client().await?;
         let label = format!("contender {number}");
         locks.push(Mutex::builder(&client, PATH).label(label).build()?);
     }
@@ -162,10 +138,6 @@ fn wakeups(locks: &[Mutex]) -> Vec<u64> {
     locks.iter().map(Mutex::wakeups).collect()
 }
 
-fn milliseconds(time: Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1e3)
-}
-
 /// The whole run in numbers.
 #[derive(Default)]
 struct Story {
@@ -211,39 +183,5 @@ impl fmt::Display for Story {
             (Some(least), Some(most)) => write!(f, "woken per release: {least} to {most}"),
             _ => write!(f, "woken per release: nobody ever waited"),
         }
-    }
-}
-
-struct Options {
-    connect: Option<String>,
-    contenders: usize,
-    rounds: usize,
-}
-
-impl Options {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut connect = None;
-        let (mut contenders, mut rounds) = (5, 4);
-        while let Some(name) = arguments.next() {
-            let mut value = || {
-                let value = arguments.next();
-                value.ok_or_else(|| format!("{name} needs a value\n{USAGE}"))
-            };
-            let number = |text: String| {
-                let number = text.parse().ok().filter(|&number| number > 0);
-                number.ok_or_else(|| format!("{text:?} is no positive number\n{USAGE}"))
-            };
-            match name.as_str() {
-                "--connect" => connect = Some(value()?),
-                "--contenders" => contenders = number(value()?)?,
-                "--rounds" => rounds = number(value()?)?,
-                _ => return Err(format!("unknown argument {name:?}\n{USAGE}")),
-            }
-        }
-        Ok(Self {
-            connect,
-            contenders,
-            rounds,
-        })
     }
 }

@@ -35,6 +35,26 @@ fn assert_told(name: &str, wanted: &[&str]) {
 }
 
 #[test]
+fn config() {
+    let wanted = [
+        "rejected: soft 2 is above hard 1; the last good one stands",
+        "refused: the publisher has lost its lock",
+    ];
+    assert_told("config", &wanted);
+}
+
+#[test]
+fn double_barrier() {
+    let wanted = "in before all had come, or out before all were done: 0";
+    assert_told("double_barrier", &[wanted]);
+}
+
+#[test]
+fn group() {
+    assert_told("group", &["left, 3 remain", "left, 0 remain"]);
+}
+
+#[test]
 fn lock() {
     let wanted = ["20 grants, each fence larger", "woken per release: 1"];
     assert_told("lock", &wanted);

@@ -404,6 +404,13 @@ impl GroupView {
     pub async fn next(&mut self) -> Result<GroupEvent, RecipeError> {
         loop {
             if let Some(event) = self.events.pop_front() {
+                match &event {
+                    GroupEvent::Joined(member) => {
+                        let name = name(&member.path).to_owned();
+                        self.members.insert(name, member.clone());
+                    }
+                    GroupEvent::Left(member) => drop(self.members.remove(name(&member.path))),
+                }
                 return Ok(event);
             }
             if self.listed.is_none() {
@@ -414,21 +421,19 @@ impl GroupView {
                 .iter()
                 .filter(|name| !self.members.contains_key(*name));
             let joined = self.group.read(unknown.cloned().collect()).await?;
-            let left = self.members.keys().filter(|name| !names.contains(name));
-            for name in left.cloned().collect::<Vec<_>>() {
-                let left = self.members.remove(&name).map(GroupEvent::Left);
-                self.events.extend(left);
-            }
-            for member in joined {
-                self.members
-                    .insert(name(&member.path).to_owned(), member.clone());
-                self.events.push_back(GroupEvent::Joined(member));
-            }
+            let left = self
+                .members
+                .iter()
+                .filter(|(name, _)| !names.contains(name));
+            let left = left.map(|(_, member)| GroupEvent::Left(member.clone()));
+            self.events.extend(left);
+            self.events
+                .extend(joined.into_iter().map(GroupEvent::Joined));
             self.listed = None;
         }
     }
 
-    /// The members as far as [`GroupView::next`] has come, in the order of their names.
+    /// The members as of the last change returned, in the order of their names.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.members.values()
     }
