@@ -15,8 +15,9 @@ use crate::own::OwnEnd;
 use crate::plan;
 use crate::retry::{Retry, is_transient, session_error};
 
-/// Up to so many contenders ahead are looked at one by one on a wake-up, in one round trip; with
-/// more of them one is, and the rest is listed only if that one is gone.
+/// Up to so many contenders ahead are looked at one by one on a wake-up. With more of them one is,
+/// and a listing tells of the rest, mostly that all are gone: it was the first who left. Either way
+/// it is one round trip.
 const PROBES_MAX: usize = 4;
 
 /// How waiting ended.
@@ -104,10 +105,11 @@ impl Contender {
         };
         let nearest = join(parent, nearest);
         let watch = client.get_watched(&nearest);
-        let others: Vec<_> = rest
+        let few = if rest.len() < width { rest } else { &[] };
+        let listing = (width > 1 && few.len() < rest.len()).then(|| client.children(parent));
+        let others: Vec<_> = few
             .iter()
             .rev()
-            .take(if rest.len() < width { rest.len() } else { 0 })
             .map(|name| client.exists(&join(parent, name)))
             .collect();
         match watch.await {
@@ -126,12 +128,11 @@ impl Contender {
                 _ => return Ok(None),
             }
         }
-        if seat
-            .ahead
-            .as_ref()
-            .is_some_and(|ahead| ahead.len() >= PROBES_MAX)
-        {
-            let children = self.list().await?;
+        if let Some(listing) = listing {
+            let children = match listing.await {
+                Ok(children) => children,
+                Err(_) => self.list().await?,
+            };
             seat.ahead = self.ahead(&children, name(&seat.path));
         }
         Ok(None)

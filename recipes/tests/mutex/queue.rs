@@ -44,6 +44,39 @@ fn is_frame(seen: &lockkeeper_e2e::proxy::Seen, direction: Direction, opcode: i3
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn t1_the_turn_behind_a_long_queue_costs_one_round_trip() {
+    let lane = Lane::open().await;
+    let path = fresh_path("t1-turn");
+    let lock = prepared(&connect(&server().await).await, &path).await;
+    let mut ahead = Vec::new();
+    for position in 0..8 {
+        ahead.push(enqueue(&lock, position).await);
+    }
+    let waiter = enqueue(&Mutex::new(&lane.client, &path).unwrap(), 8).await;
+    eventually("watching", async || {
+        lane.proxy.count(Direction::Reply, op::GET_DATA) == 1
+    })
+    .await;
+    for task in ahead {
+        granted(task).await.release().await.unwrap();
+    }
+    let guard = granted(waiter).await;
+
+    let mut seen = lane.proxy.seen();
+    let is_event = |s: &_| is_frame(s, Direction::Reply, op::EVENT);
+    seen.drain(..seen.iter().position(is_event).unwrap());
+    let is_read = |direction| {
+        let reads = [op::GET_DATA, op::GET_CHILDREN, op::EXISTS];
+        move |s: &_| reads.iter().any(|&op| is_frame(s, direction, op))
+    };
+    let asked = seen.iter().rposition(is_read(Direction::Request));
+    let answered = seen.iter().position(is_read(Direction::Reply));
+    assert!(asked.is_some() && asked < answered, "in turns: {seen:?}");
+    guard.release().await.unwrap();
+    assert_clean(&lane.client, &path).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn t2_grants_follow_the_order_of_creation() {
     let client = connect(&server().await).await;
     let path = fresh_path("t2");
