@@ -33,7 +33,7 @@ use plan::{Plan, Work};
 use table::{Goal, Row, median, number};
 
 /// Load before the first measurement of a work on a server: Apache's compiles itself meanwhile.
-const FIRST_WARM_UP: Duration = Duration::from_secs(10);
+const FIRST_WARM_UP: Duration = Duration::from_secs(30);
 
 /// Load before every later one.
 const WARM_UP: Duration = Duration::from_secs(1);
