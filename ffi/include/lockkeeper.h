@@ -27,16 +27,24 @@
  * | lk_client_t    | yes                               | the last free alone, after all calls     |
  * | lk_lock_t      | yes                               | each call is a contender of its own      |
  * | lk_guard_t     | yes                               | freed alone, after all calls             |
+ * | lk_call_t      | no, may move                      | only to give the call up                 |
  * | lk_result_t    | no, may move                      | freed by the receiver                    |
  * | lk_error_t     | one per thread                    | valid until the thread's next call       |
  *
  * Threads. A client has the threads "lk-io", "lk-callback" and, while a host name is looked up,
- * "lk-lookup". They take no signals, and a broken connection raises no SIGPIPE. Callbacks run on
- * "lk-callback", one after the other, with no lock of the library held. A call that blocks gives
- * LK_ECALLBACK there; those that never block, and all frees, are allowed.
+ * "lk-lookup". They take no signals, and a broken connection raises no SIGPIPE.
  *
- * Fork. Clients, locks and guards stay with the process that made them: in a forked child every
- * call gives LK_EFORKED without touching them, frees do nothing, and callbacks never run. The
+ * Callbacks. A function goes in with `user`, which it is given, and `drop`, which is called once
+ * with `user` when the function will not be called any more, whether or not it ever was. Both run
+ * on the client's thread "lk-callback", or on the thread that is in lk_dispatch() if the client was
+ * made with lk_config_dispatch(): one after the other, in the order in which their reasons came,
+ * with no lock of the library held. A call that blocks gives LK_ECALLBACK there; those that never
+ * block, and all frees, are allowed. They must return, and must not throw. What waits for its turn
+ * when the client's last object is freed may only be dropped. A call that ends in "_async" starts
+ * an operation and returns; its function is told the end.
+ *
+ * Fork. Clients, locks, guards and calls stay with the process that made them: in a forked child
+ * every call gives LK_EFORKED without touching them, frees do nothing, and callbacks never run. The
  * memory, and descriptors that all close on exec, are left behind until then. A child may make
  * clients of its own. Configs and results are plain memory and may be used in both.
  */
@@ -84,6 +92,11 @@
  * As a version: whatever it is.
  */
 #define LK_ANY_VERSION -1
+
+/**
+ * An operation that was started and ends by calling a function. Only needed to give it up.
+ */
+typedef struct lk_call_t lk_call_t;
 
 /**
  * A session with an ensemble. Any number of threads may use it at once.
@@ -137,8 +150,8 @@ typedef struct lk_str_t {
 } lk_str_t;
 
 /**
- * What the last call that gives an `lk_status_t` did on this thread. Its fields do not change
- * within a major version.
+ * How a call ended: the last one on this thread that gave an `lk_status_t`, or one whose end a
+ * callback is told. Its fields do not change within a major version.
  */
 typedef struct lk_error_t {
   /**
@@ -167,6 +180,19 @@ typedef struct lk_error_t {
  * Where a session stands.
  */
 typedef int32_t lk_client_state_t;
+
+/**
+ * Told where a session stands. Runs as every callback; see "Callbacks" above.
+ *
+ * @param state  one of `LK_CLIENT_*`
+ */
+typedef void (*lk_client_state_fn)(void *user, lk_client_state_t state);
+
+/**
+ * Frees what a callback's `user` points to. Called exactly once, after the last call of the
+ * callback or in its place, and where callbacks run.
+ */
+typedef void (*lk_drop_fn)(void *user);
 
 /**
  * The kind of znode that is created.
@@ -244,6 +270,14 @@ typedef struct lk_stat_t {
 typedef int32_t lk_layout_t;
 
 /**
+ * Told how waiting for a lock ended. Runs as every callback; see "Callbacks" above.
+ *
+ * @param error  never NULL, valid until the function returns; its code is `LK_OK` for a grant
+ * @param guard  what is held, to be freed with `lk_guard_free`; NULL after an error
+ */
+typedef void (*lk_acquired_fn)(void *user, const struct lk_error_t *error, struct lk_guard_t *guard);
+
+/**
  * What may be relied on.
  */
 typedef int32_t lk_guard_state_t;
@@ -254,10 +288,8 @@ typedef int32_t lk_guard_state_t;
 typedef int32_t lk_loss_t;
 
 /**
- * Told that a lock must not be relied on any more; at most once.
- *
- * Runs on the client's thread `lk-callback`, one after the other, with no lock of the library
- * held. Calls that block give `LK_ECALLBACK` there. It must return, and must not throw.
+ * Told that a lock must not be relied on any more; at most once. Runs as every callback; see
+ * "Callbacks" above.
  *
  * @param state  `LK_GUARD_POSSIBLY_LOST` or `LK_GUARD_LOST`
  * @param loss   why, for `LK_GUARD_LOST`
@@ -265,10 +297,12 @@ typedef int32_t lk_loss_t;
 typedef void (*lk_lost_fn)(void *user, lk_guard_state_t state, lk_loss_t loss);
 
 /**
- * Frees what a callback's `user` points to. Called exactly once, after the callback or in its
- * place.
+ * Told how an operation ended that gives nothing else. Runs as every callback; see "Callbacks"
+ * above.
+ *
+ * @param error  never NULL, valid until the function returns; its code is `LK_OK` if it was done
  */
-typedef void (*lk_drop_fn)(void *user);
+typedef void (*lk_done_fn)(void *user, const struct lk_error_t *error);
 
 /**
  * It was done.
@@ -426,7 +460,7 @@ typedef void (*lk_drop_fn)(void *user);
 #define LK_ETIMEDOUT -1101
 
 /**
- * Somebody else holds the lock or waits for it.
+ * Somebody else holds the lock or waits for it, or dispatches.
  */
 #define LK_EBUSY -1102
 
@@ -596,17 +630,17 @@ uint32_t lk_version_number(void);
 const char *lk_version_string(void);
 
 /**
+ * A code in words, such as "znode does not exist"; valid for ever. Never blocks.
+ */
+const char *lk_status_text(lk_status_t status);
+
+/**
  * What the last call did on this thread: the error behind a status.
  *
  * Never blocks. Gives NULL only while the thread ends. The object belongs to the library and is
  * valid until the next call on this thread that gives an `lk_status_t`.
  */
 const struct lk_error_t *lk_last_error(void);
-
-/**
- * A code in words, such as "znode does not exist"; valid for ever. Never blocks.
- */
-const char *lk_status_text(lk_status_t status);
 
 /**
  * Settings for a client of `host:port[,host:port]*[/chroot]`.
@@ -640,6 +674,13 @@ lk_status_t lk_config_auth(struct lk_config_t *config,
                            size_t credential_len);
 
 /**
+ * Whether callbacks wait for `lk_dispatch`, where they run on a thread of the caller's, such as one
+ * with an event loop; if not, or if this is not called, they run on a thread `lk-callback`. Never
+ * blocks. Fails with `LK_EINVAL`.
+ */
+lk_status_t lk_config_dispatch(struct lk_config_t *config, bool dispatch);
+
+/**
  * Frees settings; NULL is allowed. Clients that were made with them go on. Never blocks.
  */
 void lk_config_free(struct lk_config_t *config);
@@ -647,9 +688,10 @@ void lk_config_free(struct lk_config_t *config);
 /**
  * Connects and waits until requests flow.
  *
- * Blocks for at most the config's connect timeout. Starts two threads, which take no signals. The
- * config stays the caller's. Fails with `LK_EUNREACHABLE`, `LK_AUTHFAILED`, `LK_BADARGUMENTS` for
- * a connect string that cannot be read, `LK_ESYSTEM`, `LK_EINVAL`, `LK_ECALLBACK`.
+ * Blocks for at most the config's connect timeout. Starts two threads, or one with
+ * `lk_config_dispatch`, which take no signals. The config stays the caller's. Fails with
+ * `LK_EUNREACHABLE`, `LK_AUTHFAILED`, `LK_BADARGUMENTS` for a connect string that cannot be read,
+ * `LK_ESYSTEM`, `LK_EINVAL`, `LK_ECALLBACK`.
  *
  * @param out  where the client goes; the caller frees it with `lk_client_free`
  */
@@ -671,8 +713,9 @@ lk_status_t lk_client_close(struct lk_client_t *client, int64_t timeout_ms);
  *
  * The session is closed, and the client's threads end, when its locks and guards have been freed
  * too; the last of these calls blocks until then, for a little more than five seconds at most and
- * for as long as a callback runs. In a callback it does not block. In a forked child it does
- * nothing: the parent's session goes on.
+ * for as long as a callback runs. With `lk_config_dispatch` it drops the callbacks that wait. In a
+ * callback it does not block, and what it drops may be dropped on a thread of the library. In a
+ * forked child it does nothing: the parent's session goes on.
  */
 void lk_client_free(struct lk_client_t *client);
 
@@ -681,6 +724,39 @@ void lk_client_free(struct lk_client_t *client);
  * `LK_EFORKED`.
  */
 lk_status_t lk_client_state(const struct lk_client_t *client, lk_client_state_t *out);
+
+/**
+ * Asks to be told of the session's state: of the present one, and then of each new one until the
+ * final one. A state that was over before its turn came is left out; the latest one never is. May
+ * be called for any number of functions.
+ *
+ * Never blocks. `drop` runs exactly once: behind the final state, or when the client's last object
+ * is freed; and if this call fails, before it returns. Fails with `LK_EINVAL`, `LK_EFORKED`.
+ *
+ * @param user  handed to both functions
+ * @param drop  frees `user`; or NULL
+ */
+lk_status_t lk_client_on_state(const struct lk_client_t *client,
+                               lk_client_state_fn changed,
+                               void *user,
+                               lk_drop_fn drop);
+
+/**
+ * A descriptor that can be read while callbacks wait for `lk_dispatch`: for poll, epoll, libuv and
+ * the like. It belongs to the client, to be neither read nor closed, and is gone with the client's
+ * last object. Never blocks. Fails with `LK_EINVAL`, also without `lk_config_dispatch`, and
+ * `LK_EFORKED`.
+ */
+lk_status_t lk_dispatch_fd(const struct lk_client_t *client, int *out);
+
+/**
+ * Runs the callbacks that wait now on this thread, in order; returns at once if there are none.
+ *
+ * Does not block, unless one of them does. Those that come meanwhile wait for the next call. The
+ * client may be freed in a callback. Fails with `LK_EINVAL`, also without `lk_config_dispatch`,
+ * `LK_EBUSY` if another thread dispatches, `LK_ECALLBACK`, `LK_EFORKED`.
+ */
+lk_status_t lk_dispatch(const struct lk_client_t *client);
 
 /**
  * The session's id, as `ephemeral_owner` shows it. Never blocks. Fails with `LK_EINVAL`,
@@ -823,6 +899,14 @@ struct lk_str_t lk_result_child(const struct lk_result_t *result, size_t index);
 void lk_result_free(struct lk_result_t *result);
 
 /**
+ * Gives an operation up if it is not over, and frees the call; NULL is allowed.
+ *
+ * Never blocks. The operation's function is not called any more; on the thread `lk-callback` it
+ * may be running, until its `drop` is called. In a forked child it does nothing.
+ */
+void lk_call_free(struct lk_call_t *call);
+
+/**
  * A lock on a path, whose ancestors are created when they are needed.
  *
  * Never blocks and sends nothing. The lock keeps what it needs of the client, which may be freed
@@ -853,6 +937,23 @@ lk_status_t lk_lock_new(const struct lk_client_t *client,
 lk_status_t lk_lock_acquire(const struct lk_lock_t *lock,
                             int64_t timeout_ms,
                             struct lk_guard_t **out);
+
+/**
+ * As `lk_lock_acquire`, without waiting: `acquired` is told the end.
+ *
+ * Never blocks. A lock that is granted after the call was given up is released in the background.
+ * Fails with `LK_EINVAL`, `LK_EFORKED`; then `acquired` is not called.
+ *
+ * @param user  handed to both functions
+ * @param drop  frees `user`; or NULL
+ * @param call  where the call goes, to be freed with `lk_call_free`; or NULL
+ */
+lk_status_t lk_lock_acquire_async(const struct lk_lock_t *lock,
+                                  int64_t timeout_ms,
+                                  lk_acquired_fn acquired,
+                                  void *user,
+                                  lk_drop_fn drop,
+                                  struct lk_call_t **call);
 
 /**
  * Takes the lock if nobody holds it or waits for it.
@@ -908,11 +1009,11 @@ lk_status_t lk_guard_remaining(const struct lk_guard_t *guard, int64_t *out_ms);
 
 /**
  * Asks to be told when the lock must not be relied on any more; may be called for any number of
- * functions. If that is so already, `lost` runs at once, on the callback thread.
+ * functions. If that is so already, it is the turn of `lost` at once.
  *
  * Never blocks. `drop` runs exactly once, whether or not `lost` ever does: behind it, or when the
- * guard is released or freed, on the callback thread; and if this call fails, before it returns.
- * Fails with `LK_EINVAL`, `LK_ERELEASED`, `LK_EFORKED`.
+ * guard is released or freed; and if this call fails, before it returns. Fails with `LK_EINVAL`,
+ * `LK_ERELEASED`, `LK_EFORKED`.
  *
  * @param user  handed to both functions
  * @param drop  frees `user`; or NULL
@@ -938,6 +1039,23 @@ lk_status_t lk_guard_confirm(const struct lk_guard_t *guard, int64_t timeout_ms)
  * called before, and as every call of a client. The guard is still to be freed.
  */
 lk_status_t lk_guard_release(struct lk_guard_t *guard, int64_t timeout_ms);
+
+/**
+ * As `lk_guard_release`, without waiting: `done` is told the end.
+ *
+ * Never blocks; the lock is being given back when this returns, and giving the call up does not
+ * stop it. Fails with `LK_ERELEASED`, `LK_EINVAL`, `LK_EFORKED`; then `done` is not called.
+ *
+ * @param user  handed to both functions
+ * @param drop  frees `user`; or NULL
+ * @param call  where the call goes, to be freed with `lk_call_free`; or NULL
+ */
+lk_status_t lk_guard_release_async(struct lk_guard_t *guard,
+                                   int64_t timeout_ms,
+                                   lk_done_fn done,
+                                   void *user,
+                                   lk_drop_fn drop,
+                                   struct lk_call_t **call);
 
 /**
  * Frees a guard; NULL is allowed. A lock that is still held is released in the background. No

@@ -1,12 +1,13 @@
 //! A function of the caller's with what belongs to it.
 
 use std::ffi::c_void;
-use std::sync::mpsc;
 
-use crate::session::Job;
+use tokio::sync::oneshot;
 
-/// Frees what a callback's `user` points to. Called exactly once, after the callback or in its
-/// place.
+use crate::queue::Queue;
+
+/// Frees what a callback's `user` points to. Called exactly once, after the last call of the
+/// callback or in its place, and where callbacks run.
 pub type lk_drop_fn = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 /// `user`, to be dropped once, wherever that is.
@@ -15,7 +16,7 @@ pub(crate) struct User {
     drop: lk_drop_fn,
 }
 
-// SAFETY: the header says that callbacks run on another thread than the one that registers them.
+// SAFETY: the header says that callbacks may run on another thread than registers them.
 unsafe impl Send for User {}
 
 impl User {
@@ -34,37 +35,48 @@ impl Drop for User {
     }
 }
 
-/// A value that is handed to the callback thread, to be used there or only to be dropped.
-pub(crate) struct OnCallbackThread<T: Send + 'static> {
+/// A value that is handed to where callbacks run, to be used there or only to be dropped.
+pub(crate) struct Handover<T: Send + 'static> {
     value: Option<T>,
-    thread: mpsc::Sender<Job>,
+    queue: Queue,
 }
 
-impl<T: Send + 'static> OnCallbackThread<T> {
-    pub(crate) fn new(value: T, thread: mpsc::Sender<Job>) -> Self {
+impl<T: Send + 'static> Handover<T> {
+    pub(crate) fn new(value: T, queue: Queue) -> Self {
         Self {
             value: Some(value),
-            thread,
+            queue,
         }
     }
 
     /// Uses the value there.
     pub(crate) fn run(mut self, job: impl FnOnce(T) + Send + 'static) {
-        let value = self.value.take().expect("taken here or by the drop");
-        self.send(Box::new(move || job(value)));
+        let value = self.take();
+        self.queue.send(Box::new(move || job(value)));
     }
 
-    fn send(&self, job: Job) {
-        // The thread lives as long as a sender. Were it gone, the job is dropped with what it
-        // holds, here.
-        let _ = self.thread.send(job);
+    /// Uses the value there and waits for it to come back, so that of a stream no more than one
+    /// item waits for its turn. `None` if the job was dropped.
+    pub(crate) async fn lend(mut self, job: impl FnOnce(&T) + Send + 'static) -> Option<Self> {
+        let (back, returned) = oneshot::channel();
+        let (value, queue) = (self.take(), self.queue.clone());
+        self.queue.send(Box::new(move || {
+            job(&value);
+            // If nobody waits any more, it is dropped here and so takes another turn.
+            let _ = back.send(Self::new(value, queue));
+        }));
+        returned.await.ok()
+    }
+
+    fn take(&mut self) -> T {
+        self.value.take().expect("taken once, or by the drop")
     }
 }
 
-impl<T: Send + 'static> Drop for OnCallbackThread<T> {
+impl<T: Send + 'static> Drop for Handover<T> {
     fn drop(&mut self) {
         if let Some(value) = self.value.take() {
-            self.send(Box::new(move || drop(value)));
+            self.queue.send(Box::new(move || drop(value)));
         }
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use client::{Builder, Client};
 
-use crate::error::{Fault, entry, entry_or, lk_status_t};
+use crate::error::{Fault, entry, entry_or};
 use crate::handle::{Maker, Object, Out, borrow_mut, take};
+use crate::status::lk_status_t;
 use crate::text::{data, text};
 
 /// Settings for clients. Only one thread at a time may use it; connecting reads it and leaves it
@@ -16,6 +17,7 @@ pub struct lk_config_t {
     session_timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
     auth: Vec<(String, Vec<u8>)>,
+    pub(crate) is_dispatched: bool,
 }
 
 impl Object for lk_config_t {
@@ -66,6 +68,7 @@ pub unsafe extern "C" fn lk_config_new(
             session_timeout: None,
             connect_timeout: None,
             auth: Vec::new(),
+            is_dispatched: false,
         });
         Ok(())
     })
@@ -126,6 +129,22 @@ pub unsafe extern "C" fn lk_config_auth(
             )
         };
         config.auth.push((scheme.to_owned(), credential.to_owned()));
+        Ok(())
+    })
+}
+
+/// Whether callbacks wait for `lk_dispatch`, where they run on a thread of the caller's, such as one
+/// with an event loop; if not, or if this is not called, they run on a thread `lk-callback`. Never
+/// blocks. Fails with `LK_EINVAL`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_config_dispatch(
+    config: *mut lk_config_t,
+    dispatch: bool,
+) -> lk_status_t {
+    entry(|| {
+        // SAFETY: the header asks for a config that no other thread uses.
+        let config = unsafe { borrow_mut(config)? };
+        config.is_dispatched = dispatch;
         Ok(())
     })
 }

@@ -1,13 +1,17 @@
 //! The client: one session with an ensemble.
 
+use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
-use client::{Call, Client, State};
+use client::{Call, Client, State, States};
 
+use crate::callback::{Handover, User, lk_drop_fn};
 use crate::config::lk_config_t;
-use crate::error::{Fault, LK_CLOSING, entry, entry_or, lk_status_t};
+use crate::error::{Fault, entry, entry_or};
 use crate::handle::{Maker, Object, Out, borrow, put, take};
-use crate::session::{Session, may_block};
+use crate::queue::{Dispatched, Queue, may_block};
+use crate::session::Session;
+use crate::status::{LK_CLOSING, lk_status_t};
 use crate::wait::{deadline, timeout, wait, wait_until};
 
 /// As a timeout: for as long as it takes.
@@ -64,9 +68,10 @@ impl lk_client_t {
 
 /// Connects and waits until requests flow.
 ///
-/// Blocks for at most the config's connect timeout. Starts two threads, which take no signals. The
-/// config stays the caller's. Fails with `LK_EUNREACHABLE`, `LK_AUTHFAILED`, `LK_BADARGUMENTS` for
-/// a connect string that cannot be read, `LK_ESYSTEM`, `LK_EINVAL`, `LK_ECALLBACK`.
+/// Blocks for at most the config's connect timeout. Starts two threads, or one with
+/// `lk_config_dispatch`, which take no signals. The config stays the caller's. Fails with
+/// `LK_EUNREACHABLE`, `LK_AUTHFAILED`, `LK_BADARGUMENTS` for a connect string that cannot be read,
+/// `LK_ESYSTEM`, `LK_EINVAL`, `LK_ECALLBACK`.
 ///
 /// @param out  where the client goes; the caller frees it with `lk_client_free`
 #[unsafe(no_mangle)]
@@ -77,7 +82,7 @@ pub unsafe extern "C" fn lk_client_connect(
     entry(|| {
         // SAFETY: the header asks for a config and for room for the result.
         let (out, config) = unsafe { (Out::new(out)?, borrow(config)?) };
-        let session = Session::open(config.builder())?;
+        let session = Session::open(config.builder(), config.is_dispatched)?;
         out.give(lk_client_t {
             maker: Maker::this(),
             session: Arc::new(session),
@@ -115,8 +120,9 @@ pub unsafe extern "C" fn lk_client_close(client: *mut lk_client_t, timeout_ms: i
 ///
 /// The session is closed, and the client's threads end, when its locks and guards have been freed
 /// too; the last of these calls blocks until then, for a little more than five seconds at most and
-/// for as long as a callback runs. In a callback it does not block. In a forked child it does
-/// nothing: the parent's session goes on.
+/// for as long as a callback runs. With `lk_config_dispatch` it drops the callbacks that wait. In a
+/// callback it does not block, and what it drops may be dropped on a thread of the library. In a
+/// forked child it does nothing: the parent's session goes on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lk_client_free(client: *mut lk_client_t) {
     entry_or((), || {
@@ -135,19 +141,118 @@ pub unsafe extern "C" fn lk_client_state(
     entry(|| {
         // SAFETY: the header asks for a client.
         let client = unsafe { borrow(client)? };
-        let state = match client.session.client.state() {
-            State::AuthFailed => LK_CLIENT_AUTH_FAILED,
-            State::Closed => LK_CLIENT_CLOSED,
-            State::Connected => LK_CLIENT_CONNECTED,
-            State::ConnectedReadOnly => LK_CLIENT_CONNECTED_READ_ONLY,
-            State::Connecting => LK_CLIENT_CONNECTING,
-            State::Expired => LK_CLIENT_EXPIRED,
-            // A state that this version does not know is none in which it could do anything.
-            _ => LK_CLIENT_SUSPENDED,
-        };
         // SAFETY: the header asks for room for the result.
-        unsafe { put(out, state) }
+        unsafe { put(out, number(client.session.client.state())) }
     })
+}
+
+fn number(state: State) -> lk_client_state_t {
+    match state {
+        State::AuthFailed => LK_CLIENT_AUTH_FAILED,
+        State::Closed => LK_CLIENT_CLOSED,
+        State::Connected => LK_CLIENT_CONNECTED,
+        State::ConnectedReadOnly => LK_CLIENT_CONNECTED_READ_ONLY,
+        State::Connecting => LK_CLIENT_CONNECTING,
+        State::Expired => LK_CLIENT_EXPIRED,
+        // A state that this version does not know is none in which it could do anything.
+        _ => LK_CLIENT_SUSPENDED,
+    }
+}
+
+/// Told where a session stands. Runs as every callback; see "Callbacks" above.
+///
+/// @param state  one of `LK_CLIENT_*`
+pub type lk_client_state_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, state: lk_client_state_t)>;
+
+/// Asks to be told of the session's state: of the present one, and then of each new one until the
+/// final one. A state that was over before its turn came is left out; the latest one never is. May
+/// be called for any number of functions.
+///
+/// Never blocks. `drop` runs exactly once: behind the final state, or when the client's last object
+/// is freed; and if this call fails, before it returns. Fails with `LK_EINVAL`, `LK_EFORKED`.
+///
+/// @param user  handed to both functions
+/// @param drop  frees `user`; or NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_client_on_state(
+    client: *const lk_client_t,
+    changed: lk_client_state_fn,
+    user: *mut c_void,
+    drop: lk_drop_fn,
+) -> lk_status_t {
+    let user = User::new(user, drop);
+    entry(|| {
+        // SAFETY: the header asks for a client.
+        let client = unsafe { borrow(client)? };
+        let changed = changed.ok_or_else(|| Fault::invalid("function is NULL"))?;
+        let user = Handover::new(user, client.session.queue());
+        let states = client.session.client.states();
+        let told = tell_states(states, user, move |user, state| {
+            // SAFETY: the function is the caller's, made for this pointer, and the header says
+            // where it runs.
+            unsafe { changed(user.ptr, number(state)) };
+        });
+        client.session.runtime().spawn(told);
+        Ok(())
+    })
+}
+
+async fn tell_states(
+    mut states: States,
+    mut user: Handover<User>,
+    tell: impl Fn(&User, State) + Copy + Send + 'static,
+) {
+    loop {
+        let state = states.next().await.state;
+        match user.lend(move |user| tell(user, state)).await {
+            Some(returned) if !state.is_final() => user = returned,
+            _ => return,
+        }
+    }
+}
+
+/// A descriptor that can be read while callbacks wait for `lk_dispatch`: for poll, epoll, libuv and
+/// the like. It belongs to the client, to be neither read nor closed, and is gone with the client's
+/// last object. Never blocks. Fails with `LK_EINVAL`, also without `lk_config_dispatch`, and
+/// `LK_EFORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_dispatch_fd(
+    client: *const lk_client_t,
+    out: *mut c_int,
+) -> lk_status_t {
+    entry(|| {
+        // SAFETY: the header asks for a client.
+        let client = unsafe { borrow(client)? };
+        let fd = dispatched(&client.session.queue())?.fd();
+        // SAFETY: the header asks for room for the result.
+        unsafe { put(out, fd) }
+    })
+}
+
+/// Runs the callbacks that wait now on this thread, in order; returns at once if there are none.
+///
+/// Does not block, unless one of them does. Those that come meanwhile wait for the next call. The
+/// client may be freed in a callback. Fails with `LK_EINVAL`, also without `lk_config_dispatch`,
+/// `LK_EBUSY` if another thread dispatches, `LK_ECALLBACK`, `LK_EFORKED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_dispatch(client: *const lk_client_t) -> lk_status_t {
+    entry(|| {
+        // SAFETY: the header asks for a client.
+        let client = unsafe { borrow(client)? };
+        // A callback may free the client's last object.
+        let session = Arc::clone(&client.session);
+        dispatched(&session.queue())?.dispatch()
+    })
+}
+
+fn dispatched(queue: &Queue) -> Result<&Dispatched, Fault> {
+    match queue {
+        Queue::Dispatched(jobs) => Ok(jobs),
+        Queue::Thread(_) => Err(Fault::invalid(
+            "client has a thread for callbacks: connect with lk_config_dispatch",
+        )),
+    }
 }
 
 /// The session's id, as `ephemeral_owner` shows it. Never blocks. Fails with `LK_EINVAL`,

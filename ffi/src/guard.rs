@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lockkeeper_recipes::{Guard, GuardState, GuardStates, LossReason};
 
-use crate::callback::{OnCallbackThread, User, lk_drop_fn};
-use crate::error::{Fault, LK_ERELEASED, entry, entry_or, lk_status_t};
-use crate::handle::{Maker, Object, borrow, put, take};
-use crate::session::{Session, may_block};
+use crate::call::{lk_call_t, lk_done_fn, start};
+use crate::callback::{Handover, User, lk_drop_fn};
+use crate::error::{Fault, entry, entry_or, show};
+use crate::handle::{Maker, Object, Out, borrow, put, take};
+use crate::queue::may_block;
+use crate::session::Session;
+use crate::status::{LK_ERELEASED, lk_status_t};
 use crate::text::{Text, lk_str_t};
-use crate::wait::{deadline, wait_until};
+use crate::wait::{deadline, wait_until, within};
 
 /// A lock that is held until it is released or freed, or lost. Any number of threads may use it.
 ///
@@ -53,10 +56,8 @@ pub const LK_LOSS_DELETED: lk_loss_t = 3;
 /// For a reason that this version of the library has no number for.
 pub const LK_LOSS_OTHER: lk_loss_t = 4;
 
-/// Told that a lock must not be relied on any more; at most once.
-///
-/// Runs on the client's thread `lk-callback`, one after the other, with no lock of the library
-/// held. Calls that block give `LK_ECALLBACK` there. It must return, and must not throw.
+/// Told that a lock must not be relied on any more; at most once. Runs as every callback; see
+/// "Callbacks" above.
 ///
 /// @param state  `LK_GUARD_POSSIBLY_LOST` or `LK_GUARD_LOST`
 /// @param loss   why, for `LK_GUARD_LOST`
@@ -80,6 +81,12 @@ impl lk_guard_t {
             guard: Mutex::new(Some(guard)),
             session,
         }
+    }
+
+    /// Takes the guard out to release it.
+    fn take(&self) -> Result<Guard, Fault> {
+        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.take().ok_or_else(released)
     }
 
     /// Looks at the guard unless it was released.
@@ -176,11 +183,11 @@ pub unsafe extern "C" fn lk_guard_remaining(
 }
 
 /// Asks to be told when the lock must not be relied on any more; may be called for any number of
-/// functions. If that is so already, `lost` runs at once, on the callback thread.
+/// functions. If that is so already, it is the turn of `lost` at once.
 ///
 /// Never blocks. `drop` runs exactly once, whether or not `lost` ever does: behind it, or when the
-/// guard is released or freed, on the callback thread; and if this call fails, before it returns.
-/// Fails with `LK_EINVAL`, `LK_ERELEASED`, `LK_EFORKED`.
+/// guard is released or freed; and if this call fails, before it returns. Fails with `LK_EINVAL`,
+/// `LK_ERELEASED`, `LK_EFORKED`.
 ///
 /// @param user  handed to both functions
 /// @param drop  frees `user`; or NULL
@@ -197,12 +204,12 @@ pub unsafe extern "C" fn lk_guard_on_lost(
         let guard = unsafe { borrow(guard)? };
         let lost = lost.ok_or_else(|| Fault::invalid("function is NULL"))?;
         let states = guard.look(Guard::states).ok_or_else(released)?;
-        let user = OnCallbackThread::new(user, guard.session.callbacks());
+        let user = Handover::new(user, guard.session.queue());
         let told = async move {
             if let Some((state, loss)) = first_unsafe(states).await {
                 user.run(move |user| {
                     // SAFETY: the function is the caller's, made for this pointer, and the header
-                    // says on which thread it runs.
+                    // says where it runs.
                     unsafe { lost(user.ptr, state, loss) };
                 });
             }
@@ -254,18 +261,60 @@ pub unsafe extern "C" fn lk_guard_release(guard: *mut lk_guard_t, timeout_ms: i6
         // SAFETY: the header asks for a guard.
         let guard = unsafe { borrow(guard)? };
         may_block()?;
-        let held = guard
-            .guard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-            .ok_or_else(released)?;
-        match wait_until(held.release(), deadline(timeout_ms)) {
+        match wait_until(guard.take()?.release(), deadline(timeout_ms)) {
             Some(result) => Ok(result?),
-            None => Err(Fault::late(
-                "lock was not released before the deadline; the release goes on",
-            )),
+            None => Err(late_release()),
         }
+    })
+}
+
+fn late_release() -> Fault {
+    Fault::late("lock was not released before the deadline; the release goes on")
+}
+
+/// As `lk_guard_release`, without waiting: `done` is told the end.
+///
+/// Never blocks; the lock is being given back when this returns, and giving the call up does not
+/// stop it. Fails with `LK_ERELEASED`, `LK_EINVAL`, `LK_EFORKED`; then `done` is not called.
+///
+/// @param user  handed to both functions
+/// @param drop  frees `user`; or NULL
+/// @param call  where the call goes, to be freed with `lk_call_free`; or NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_guard_release_async(
+    guard: *mut lk_guard_t,
+    timeout_ms: i64,
+    done: lk_done_fn,
+    user: *mut c_void,
+    drop: lk_drop_fn,
+    call: *mut *mut lk_call_t,
+) -> lk_status_t {
+    let user = User::new(user, drop);
+    entry(|| {
+        // SAFETY: the header asks for NULL or room for the call, and for a guard.
+        let (out, guard) = unsafe { (Out::wanted(call), borrow(guard)?) };
+        let done = done.ok_or_else(|| Fault::invalid("function is NULL"))?;
+        let release = guard.take()?.release();
+        let end = async move {
+            match within(timeout_ms, release).await {
+                Some(result) => Ok(result?),
+                None => Err(late_release()),
+            }
+        };
+        let call = start(
+            &guard.session,
+            user,
+            end,
+            move |user, end: Result<(), Fault>| {
+                // SAFETY: the function is the caller's, made for this pointer, and the header says
+                // where it runs.
+                show(end, |error, _| unsafe { done(user.ptr, error) });
+            },
+        );
+        if let Some(out) = out {
+            out.give(call);
+        }
+        Ok(())
     })
 }
 

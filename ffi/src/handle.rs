@@ -6,7 +6,8 @@
 
 use std::ptr;
 
-use crate::error::{Fault, LK_EFORKED};
+use crate::error::Fault;
+use crate::status::LK_EFORKED;
 
 /// The process that made an object.
 #[derive(Clone, Copy, Debug)]
@@ -99,10 +100,25 @@ impl<T> Out<T> {
         Ok(Self { slot })
     }
 
+    /// As [`Out::new`], for an object that the caller may do without: then `slot` is NULL.
+    ///
+    /// # Safety
+    ///
+    /// That of [`Out::new`].
+    pub(crate) unsafe fn wanted(slot: *mut *mut T) -> Option<Self> {
+        // SAFETY: the caller vouches for the room.
+        unsafe { Self::new(slot) }.ok()
+    }
+
     pub(crate) fn give(self, object: T) {
         // SAFETY: whoever made `self` vouched for the room.
-        unsafe { self.slot.write(Box::into_raw(Box::new(object))) };
+        unsafe { self.slot.write(give(object)) };
     }
+}
+
+/// Gives an object to C, which frees it.
+pub(crate) fn give<T>(object: T) -> *mut T {
+    Box::into_raw(Box::new(object))
 }
 
 /// Puts a plain value where C wants it.
@@ -122,7 +138,7 @@ pub(crate) unsafe fn put<T>(slot: *mut T, value: T) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::LK_EINVAL;
+    use crate::status::LK_EINVAL;
 
     struct Thing(Option<Maker>);
 

@@ -1,15 +1,19 @@
 //! The lock: a fenced mutex on a path.
 
-use std::ffi::c_char;
-use std::sync::Arc;
+use std::ffi::{c_char, c_void};
+use std::sync::{Arc, Weak};
 
 use lockkeeper_recipes::{Guard, Layout, LockError, Mutex};
 
+use crate::call::{lk_call_t, start};
+use crate::callback::{User, lk_drop_fn};
 use crate::connection::lk_client_t;
-use crate::error::{Fault, entry, entry_or, lk_status_t};
+use crate::error::{Fault, entry, entry_or, lk_error_t, show};
 use crate::guard::lk_guard_t;
-use crate::handle::{Maker, Object, Out, borrow, put, take};
-use crate::session::{Session, may_block};
+use crate::handle::{Maker, Object, Out, borrow, give, put, take};
+use crate::queue::may_block;
+use crate::session::Session;
+use crate::status::{LK_CLOSING, lk_status_t};
 use crate::text::text;
 use crate::wait::{deadline, timeout, wait, wait_until};
 
@@ -125,6 +129,68 @@ pub unsafe extern "C" fn lk_lock_acquire(
         out.give(lock.guard(result)?);
         Ok(())
     })
+}
+
+/// Told how waiting for a lock ended. Runs as every callback; see "Callbacks" above.
+///
+/// @param error  never NULL, valid until the function returns; its code is `LK_OK` for a grant
+/// @param guard  what is held, to be freed with `lk_guard_free`; NULL after an error
+pub type lk_acquired_fn = Option<
+    unsafe extern "C" fn(user: *mut c_void, error: *const lk_error_t, guard: *mut lk_guard_t),
+>;
+
+/// As `lk_lock_acquire`, without waiting: `acquired` is told the end.
+///
+/// Never blocks. A lock that is granted after the call was given up is released in the background.
+/// Fails with `LK_EINVAL`, `LK_EFORKED`; then `acquired` is not called.
+///
+/// @param user  handed to both functions
+/// @param drop  frees `user`; or NULL
+/// @param call  where the call goes, to be freed with `lk_call_free`; or NULL
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_lock_acquire_async(
+    lock: *const lk_lock_t,
+    timeout_ms: i64,
+    acquired: lk_acquired_fn,
+    user: *mut c_void,
+    drop: lk_drop_fn,
+    call: *mut *mut lk_call_t,
+) -> lk_status_t {
+    let user = User::new(user, drop);
+    entry(|| {
+        // SAFETY: the header asks for NULL or room for the call, and for a lock.
+        let (out, lock) = unsafe { (Out::wanted(call), borrow(lock)?) };
+        let acquired = acquired.ok_or_else(|| Fault::invalid("function is NULL"))?;
+        let (mutex, path) = (lock.mutex.clone(), lock.path.clone());
+        let end = async move {
+            let result = match timeout(timeout_ms) {
+                Some(timeout) => mutex.lock_timeout(timeout).await,
+                None => mutex.lock().await,
+            };
+            result.map_err(|error| Fault::from(error).at(&path))
+        };
+        // A task must not own the session, whose end waits for it.
+        let session = Arc::downgrade(&lock.session);
+        let call = start(&lock.session, user, end, move |user, end| {
+            let end = end.and_then(|guard| hold(guard, &session));
+            show(end, |error, guard| {
+                let guard = guard.map_or(std::ptr::null_mut(), give);
+                // SAFETY: the function is the caller's, made for this pointer, and the header says
+                // where it runs.
+                unsafe { acquired(user.ptr, error, guard) };
+            });
+        });
+        if let Some(out) = out {
+            out.give(call);
+        }
+        Ok(())
+    })
+}
+
+fn hold(guard: Guard, session: &Weak<Session>) -> Result<lk_guard_t, Fault> {
+    let session = session.upgrade();
+    let session = session.ok_or_else(|| Fault::new(LK_CLOSING, "client was freed"))?;
+    Ok(lk_guard_t::new(guard, session))
 }
 
 /// Takes the lock if nobody holds it or waits for it.

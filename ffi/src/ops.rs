@@ -5,9 +5,10 @@ use std::ffi::{c_char, c_void};
 use client::{CreateMode, ErrorCode};
 
 use crate::connection::lk_client_t;
-use crate::error::{Fault, LK_NONODE, entry, lk_status_t};
+use crate::error::{Fault, entry};
 use crate::handle::{Out, borrow};
 use crate::result::lk_result_t;
+use crate::status::{LK_NONODE, lk_status_t};
 use crate::text::{data, text};
 
 /// The kind of znode that is created.

@@ -2,8 +2,9 @@
 
 use client::{Created, Stat, Znode};
 
-use crate::error::{Fault, entry, entry_or, lk_status_t};
+use crate::error::{Fault, entry, entry_or};
 use crate::handle::{Maker, Object, borrow, put, take};
+use crate::status::lk_status_t;
 use crate::text::{Text, lk_bytes_t, lk_str_t};
 
 /// What an operation found or made. Belongs to whoever received it; one thread at a time may use

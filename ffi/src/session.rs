@@ -1,9 +1,8 @@
-//! One client, its two threads, and how they end.
+//! One client, its threads, and how they end.
 //!
 //! The runtime belongs to the client and never to the process, so a forked child can make a client
 //! of its own. The last object that needs the session ends it: the client, a lock, or a guard.
 
-use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,28 +15,14 @@ use client::{Builder, Client};
 use tokio::runtime::{self, Handle, Runtime};
 use tokio::sync::oneshot;
 
-use crate::error::{Fault, LK_ECALLBACK, LK_ESYSTEM};
+use crate::error::Fault;
+use crate::queue::{self, Dispatched, Queue, in_callback, may_block};
 use crate::signals;
+use crate::status::LK_ESYSTEM;
 use crate::wait::wait;
-
-/// What the callback thread does next.
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// How long the end of a client waits for the look-up of a host name, which cannot be given up.
 const LOOKUP_MAX: Duration = Duration::from_secs(1);
-
-thread_local! {
-    static IS_CALLBACK_THREAD: Cell<bool> = const { Cell::new(false) };
-}
-
-/// An error on the thread that runs callbacks: a wait there might be for itself.
-pub(crate) fn may_block() -> Result<(), Fault> {
-    if IS_CALLBACK_THREAD.get() {
-        let text = "call would block in a callback: make it on another thread";
-        return Err(Fault::new(LK_ECALLBACK, text));
-    }
-    Ok(())
-}
 
 /// A client with its threads.
 pub(crate) struct Session {
@@ -48,10 +33,10 @@ pub(crate) struct Session {
 
 impl Session {
     /// Connects. Blocks for as long as the builder's connect timeout.
-    pub(crate) fn open(builder: Builder) -> Result<Self, Fault> {
+    pub(crate) fn open(builder: Builder, is_dispatched: bool) -> Result<Self, Fault> {
         may_block()?;
-        let threads = Threads::start().map_err(|error| {
-            let text = format!("a thread of the client could not be made: {error}");
+        let threads = Threads::start(is_dispatched).map_err(|error| {
+            let text = format!("a thread or descriptor of the client could not be made: {error}");
             Fault::new(LK_ESYSTEM, text)
         })?;
         let runtime = TokioRuntime::new(threads.runtime.clone());
@@ -73,10 +58,10 @@ impl Session {
         &self.threads.runtime
     }
 
-    /// A way to the callback thread.
-    pub(crate) fn callbacks(&self) -> mpsc::Sender<Job> {
-        let callbacks = self.threads.callbacks.as_ref();
-        callbacks.expect("it is there until the drop").clone()
+    /// Where the caller's functions wait for their turn.
+    pub(crate) fn queue(&self) -> Queue {
+        let queue = self.threads.queue.as_ref();
+        queue.expect("it is there until the drop").clone()
     }
 }
 
@@ -86,10 +71,11 @@ impl Drop for Session {
     }
 }
 
-/// The two threads of a client. Dropping it waits for their end, but not from one of them.
+/// The threads of a client: two, or one if the caller dispatches. Dropping it waits for their end,
+/// but not in a callback.
 struct Threads {
     runtime: Handle,
-    callbacks: Option<mpsc::Sender<Job>>,
+    queue: Option<Queue>,
     stop: Option<oneshot::Sender<Option<Client>>>,
     /// A client to close first; the thread that moves its bytes does so.
     last_wish: Option<Client>,
@@ -98,7 +84,7 @@ struct Threads {
 }
 
 impl Threads {
-    fn start() -> io::Result<Self> {
+    fn start(is_dispatched: bool) -> io::Result<Self> {
         let _blocked = signals::block();
         // Looking up host names takes a thread of its own now and then, started by the first one.
         let runtime = runtime::Builder::new_current_thread()
@@ -107,21 +93,26 @@ impl Threads {
             .build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
-        let (callbacks, jobs) = mpsc::channel();
         // If the second one cannot be had, dropping `stop` ends the first.
         let io_thread = thread::Builder::new()
             .name("lk-io".into())
             .spawn(move || move_bytes(runtime, stopped))?;
-        let callback_thread = thread::Builder::new()
-            .name("lk-callback".into())
-            .spawn(move || call_back(&jobs))?;
+        let (queue, callback_thread) = if is_dispatched {
+            (Queue::Dispatched(Arc::new(Dispatched::new()?)), None)
+        } else {
+            let (sender, jobs) = mpsc::channel();
+            let thread = thread::Builder::new()
+                .name("lk-callback".into())
+                .spawn(move || queue::run_all(&jobs))?;
+            (Queue::Thread(sender), Some(thread))
+        };
         Ok(Self {
             runtime: handle,
-            callbacks: Some(callbacks),
+            queue: Some(queue),
             stop: Some(stop),
             last_wish: None,
             io_thread: Some(io_thread),
-            callback_thread: Some(callback_thread),
+            callback_thread,
         })
     }
 }
@@ -131,14 +122,22 @@ impl Drop for Threads {
         let stop = self.stop.take().expect("dropped once");
         // It cannot be gone: it waits for this.
         let _ = stop.send(self.last_wish.take());
-        self.callbacks = None;
-        if IS_CALLBACK_THREAD.get() {
-            return;
+        // The thread of the other kind of queue ends when the last sender has gone.
+        let dispatched = match self.queue.take() {
+            Some(Queue::Dispatched(jobs)) => Some(jobs),
+            _ => None,
+        };
+        // In this order: tasks of the first thread hold callbacks, which leave through the queue. A
+        // panic in either thread was reported when it happened.
+        let may_wait = !in_callback();
+        if may_wait {
+            let _ = self.io_thread.take().map(JoinHandle::join);
         }
-        // In this order: tasks of the first hold callbacks, which leave through the second.
-        for thread in [self.io_thread.take(), self.callback_thread.take()] {
-            // A panic there was reported when it happened.
-            let _ = thread.map(JoinHandle::join);
+        if let Some(jobs) = dispatched {
+            jobs.close();
+        }
+        if may_wait {
+            let _ = self.callback_thread.take().map(JoinHandle::join);
         }
     }
 }
@@ -152,11 +151,4 @@ fn move_bytes(runtime: Runtime, stopped: oneshot::Receiver<Option<Client>>) {
         }
     });
     runtime.shutdown_timeout(LOOKUP_MAX);
-}
-
-fn call_back(jobs: &mpsc::Receiver<Job>) {
-    IS_CALLBACK_THREAD.set(true);
-    while let Ok(job) = jobs.recv() {
-        job();
-    }
 }

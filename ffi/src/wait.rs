@@ -45,6 +45,14 @@ pub(crate) fn wait_until<F: Future>(future: F, deadline: Option<Instant>) -> Opt
     }
 }
 
+/// The same in a task of the client's runtime.
+pub(crate) async fn within<F: Future>(timeout_ms: i64, future: F) -> Option<F::Output> {
+    match timeout(timeout_ms) {
+        Some(timeout) => tokio::time::timeout(timeout, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
 /// A timeout as C gives it: milliseconds, below 0 for none.
 pub(crate) fn timeout(timeout_ms: i64) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Long enough for a server under valgrind on a busy machine. */
 #define PATIENCE_MS 30000
@@ -102,6 +103,8 @@ static inline void begin_tests(int argc, char **argv) {
     exit(2);
   }
   connect_string = argv[1];
+  /* A test that hangs ends the program. */
+  alarm(10 * PATIENCE_MS / 1000);
 }
 
 static inline int end_tests(void) { return tests_failed == 0 ? 0 : 1; }

@@ -9,12 +9,22 @@
 static lk_client_t *client;
 static lk_lock_t *lock;
 static lk_guard_t *guard;
+static lk_call_t *call;
 
 static int hooks_dropped;
 
 static void lost(void *user, lk_guard_state_t state, lk_loss_t loss) {
   (void)user, (void)state, (void)loss;
 }
+
+static void changed(void *user, lk_client_state_t state) { (void)user, (void)state; }
+
+static void acquired(void *user, const lk_error_t *error, lk_guard_t *granted) {
+  (void)user, (void)error;
+  lk_guard_free(granted);
+}
+
+static void done(void *user, const lk_error_t *error) { (void)user, (void)error; }
 
 static void dropped(void *user) {
   (void)user;
@@ -30,6 +40,7 @@ static void use_all(void) {
   lk_str_t path;
   size_t position;
   int64_t number;
+  int fd;
   CHECK_STATUS(lk_client_state(client, &state), LK_EFORKED);
   CHECK(contains(lk_last_error()->text, "before a fork"));
   CHECK_STATUS(lk_client_session_id(client, &number), LK_EFORKED);
@@ -40,9 +51,15 @@ static void use_all(void) {
   CHECK_STATUS(lk_delete(client, "/a", -1, -1, PATIENCE_MS), LK_EFORKED);
   CHECK_STATUS(lk_exists(client, "/", -1, PATIENCE_MS, &result), LK_EFORKED);
   CHECK_STATUS(lk_children(client, "/", -1, PATIENCE_MS, &result), LK_EFORKED);
+  CHECK_STATUS(lk_client_on_state(client, changed, NULL, dropped), LK_EFORKED);
+  CHECK(hooks_dropped == 1);
+  CHECK_STATUS(lk_dispatch_fd(client, &fd), LK_EFORKED);
+  CHECK_STATUS(lk_dispatch(client), LK_EFORKED);
   CHECK_STATUS(lk_client_close(client, PATIENCE_MS), LK_EFORKED);
   CHECK_STATUS(lk_lock_new(client, "/a", -1, 0, NULL, 0, &no_lock), LK_EFORKED);
   CHECK_STATUS(lk_lock_acquire(lock, PATIENCE_MS, &no_guard), LK_EFORKED);
+  CHECK_STATUS(lk_lock_acquire_async(lock, 0, acquired, NULL, dropped, NULL), LK_EFORKED);
+  CHECK(hooks_dropped == 2);
   CHECK_STATUS(lk_lock_try(lock, PATIENCE_MS, &no_guard), LK_EFORKED);
   CHECK_STATUS(lk_lock_queue_position(lock, PATIENCE_MS, &position), LK_EFORKED);
   CHECK_STATUS(lk_guard_fence(guard, &number), LK_EFORKED);
@@ -50,12 +67,15 @@ static void use_all(void) {
   CHECK_STATUS(lk_guard_state(guard, &state, NULL), LK_EFORKED);
   CHECK_STATUS(lk_guard_remaining(guard, &number), LK_EFORKED);
   CHECK_STATUS(lk_guard_on_lost(guard, lost, NULL, dropped), LK_EFORKED);
-  CHECK(hooks_dropped == 1);
+  CHECK(hooks_dropped == 3);
   CHECK_STATUS(lk_guard_confirm(guard, PATIENCE_MS), LK_EFORKED);
   CHECK_STATUS(lk_guard_release(guard, PATIENCE_MS), LK_EFORKED);
+  CHECK_STATUS(lk_guard_release_async(guard, 0, done, NULL, dropped, NULL), LK_EFORKED);
+  CHECK(hooks_dropped == 4);
 }
 
 static void free_all(void) {
+  lk_call_free(call);
   lk_guard_free(guard);
   lk_lock_free(lock);
   lk_client_free(client);
@@ -97,11 +117,15 @@ static int in_child(void (*body)(void)) {
   return verdict == 'y';
 }
 
+/* The parent holds the lock, and waits for it a second time. */
 static void check_still_held(void) {
   lk_guard_state_t state = 0;
+  size_t position = 0;
   CHECK_OK(lk_guard_state(guard, &state, NULL));
   CHECK(state == LK_GUARD_HELD);
   CHECK_OK(lk_guard_confirm(guard, PATIENCE_MS));
+  CHECK_OK(lk_lock_queue_position(lock, PATIENCE_MS, &position));
+  CHECK(position == 2);
 }
 
 static void a_child_is_refused(void) {
@@ -123,15 +147,27 @@ static void descriptors_close_on_exec(void) {
   CHECK(system("! ls -l /proc/$$/fd | grep -E 'eventpoll|eventfd|socket:'") == 0);
 }
 
+static void await_queue(size_t length) {
+  size_t position = 0;
+  for (int i = 0; i < PATIENCE_MS / 10 && position != length; i++) {
+    CHECK_OK(lk_lock_queue_position(lock, PATIENCE_MS, &position));
+    sleep_ms(10);
+  }
+  CHECK(position == length);
+}
+
 int main(int argc, char **argv) {
   begin_tests(argc, argv);
   client = connect_client();
   lock = new_lock(client, "/locks/c-fork");
   REQUIRE_OK(lk_lock_acquire(lock, PATIENCE_MS, &guard));
+  REQUIRE_OK(lk_lock_acquire_async(lock, LK_FOREVER, acquired, NULL, NULL, &call));
+  await_queue(2);
   RUN(a_child_is_refused);
   RUN(a_child_frees_and_the_session_goes_on);
   RUN(a_child_makes_a_client_of_its_own);
   RUN(descriptors_close_on_exec);
+  lk_call_free(call);
   REQUIRE_OK(lk_guard_release(guard, PATIENCE_MS));
   lk_guard_free(guard);
   lk_lock_free(lock);

@@ -14,15 +14,17 @@ use crate::run::{Result, root};
 const HEADER: &str = "ffi/include/lockkeeper.h";
 
 /// The files with exported items.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 12] = [
     "version",
     "text",
+    "status",
     "error",
     "config",
     "connection",
     "ops",
     "result",
     "callback",
+    "call",
     "lock",
     "guard",
 ];
