@@ -64,3 +64,8 @@ fn lock() {
 fn election() {
     assert_told("election", &["6 terms, each fence larger"]);
 }
+
+#[test]
+fn rwlock() {
+    assert_told("rwlock", &["8 changes; looks at half a change: 0"]);
+}

@@ -67,6 +67,10 @@ pub enum LockError {
     /// The deadline passed before the lock was granted.
     #[error("lock was not granted before the deadline")]
     TimedOut,
+    /// Another writer waits for the reader that would become one, and each would wait for the other.
+    /// Release the read lock and take the write lock from scratch: what was read may change between.
+    #[error("another writer waits already: release the read lock to let it through")]
+    UpgradeConflict,
     /// The same owner holds this lock, or waits for it, and would wait for itself. Use
     /// [`Reentrant`](crate::Reentrant) if one owner takes the lock more than once.
     #[error("owner already holds this lock or waits for it and would wait for itself")]

@@ -21,15 +21,17 @@ use crate::plan::{self, Rule};
 #[non_exhaustive]
 pub enum Layout {
     /// `_c_<uuid>-lock-<seq>`: Apache Curator's `InterProcessMutex`, also understood by go-zk and
-    /// by the Rust crate `zookeeper-client`. Missing parents become containers.
+    /// by the Rust crate `zookeeper-client`; `_c_<uuid>-__READ__<seq>` and `__WRIT__`:
+    /// `InterProcessReadWriteLock`. Missing parents become containers.
     #[default]
     Curator,
     /// `_c_<32 hex digits>-lock-<seq>`: go-zk, understood by Curator. Missing parents become
     /// containers.
     GoZk,
-    /// `<32 hex digits>__lock__<seq>`: kazoo's `Lock` with its default names, which Curator and
-    /// this crate's other layouts do not share a path with. Missing parents become persistent,
-    /// because a kazoo lock object makes its parent only once.
+    /// `<32 hex digits>__lock__<seq>`: kazoo's `Lock` and `WriteLock` with their default names,
+    /// which Curator and this crate's other layouts do not share a path with, and
+    /// `<32 hex digits>__rlock__<seq>`: its `ReadLock`. Missing parents become persistent, because
+    /// a kazoo lock object makes its parent only once.
     Kazoo,
 }
 
@@ -53,9 +55,22 @@ pub enum ElectionLayout {
 const CURATOR_LOCK: &str = "lock-";
 const KAZOO_LOCK: &str = "__lock__";
 const CURATOR_LATCH: &str = "latch-";
+const CURATOR_READ: &str = "__READ__";
+const CURATOR_WRITE: &str = "__WRIT__";
+const KAZOO_READ: &str = "__rlock__";
+
+/// The kinds that write, in a read/write lock; kazoo's is that of its mutex.
+pub(crate) const WRITERS: &[&str] = &[CURATOR_WRITE, KAZOO_LOCK];
 
 /// Every kind of a library that knows one: a contender, but perhaps of another recipe.
-const KINDS: &[&str] = &[CURATOR_LOCK, KAZOO_LOCK, CURATOR_LATCH];
+const KINDS: &[&str] = &[
+    CURATOR_LATCH,
+    CURATOR_LOCK,
+    CURATOR_READ,
+    CURATOR_WRITE,
+    KAZOO_LOCK,
+    KAZOO_READ,
+];
 
 impl Layout {
     /// Every contender of every layout excludes every other.
@@ -70,6 +85,40 @@ impl Layout {
                 Self::Curator | Self::GoZk => &[CURATOR_LOCK],
                 Self::Kazoo => &[KAZOO_LOCK],
             },
+            turns: false,
+        }
+    }
+
+    /// A reader waits for the writers ahead of it.
+    pub(crate) fn reader(self) -> Rule {
+        Rule {
+            marker: match self {
+                Self::Curator | Self::GoZk => CURATOR_READ,
+                Self::Kazoo => KAZOO_READ,
+            },
+            blockers: WRITERS,
+            peers: self.read_write_kinds(),
+            turns: false,
+        }
+    }
+
+    /// A writer waits for everybody ahead of it; among them may be writers that turn into readers.
+    pub(crate) fn writer(self) -> Rule {
+        Rule {
+            marker: match self {
+                Self::Curator | Self::GoZk => CURATOR_WRITE,
+                Self::Kazoo => KAZOO_LOCK,
+            },
+            blockers: &[CURATOR_READ, CURATOR_WRITE, KAZOO_LOCK, KAZOO_READ],
+            peers: self.read_write_kinds(),
+            turns: true,
+        }
+    }
+
+    fn read_write_kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Curator | Self::GoZk => &[CURATOR_READ, CURATOR_WRITE],
+            Self::Kazoo => &[KAZOO_LOCK, KAZOO_READ],
         }
     }
 
@@ -103,6 +152,7 @@ impl ElectionLayout {
             marker,
             blockers: &[CURATOR_LATCH, CURATOR_LOCK, KAZOO_LOCK],
             peers,
+            turns: false,
         }
     }
 

@@ -259,14 +259,8 @@ impl MutexBuilder {
     ///
     /// [`LockError::Client`] with a misuse if the path is no znode path.
     pub fn build(self) -> Result<Mutex, LockError> {
-        let Self {
-            mut queue,
-            mut identity,
-        } = self;
-        identity.session = queue.client.session_id().to_string();
-        queue.entry.data = identity.to_json();
         Ok(Mutex {
-            queue: queue.checked()?,
+            queue: self.queue.checked()?.identified(self.identity),
             owners: Owners::default(),
         })
     }

@@ -19,6 +19,8 @@ pub(crate) struct Rule {
     pub(crate) blockers: &'static [&'static str],
     /// The kinds whose owners know the contender's own kind and treat it as this recipe does.
     pub(crate) peers: &'static [&'static str],
+    /// Whether one that is ahead may turn into another kind without losing its number.
+    pub(crate) turns: bool,
 }
 
 /// The number at the end of a contender's name, or `None` for a child that is none.
@@ -51,6 +53,12 @@ fn parse<'a>(name: &str, markers: &[&'a str]) -> Option<(i32, &'a str)> {
 /// with equal numbers take each other for the one behind.
 pub(crate) fn runs_out(seq: i32) -> bool {
     !(0..1 << 30).contains(&seq)
+}
+
+/// The text of the number in a contender's name.
+pub(crate) fn digits<'a>(name: &'a str, marker: &str) -> Option<&'a str> {
+    sequence(name, &[marker])?;
+    name.rsplit_once(marker).map(|(_, digits)| digits)
 }
 
 /// Whether number `a` was given before number `b`; right while fewer than 2^31 lie between them.
@@ -214,6 +222,28 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_that_turns_into_a_reader_is_not_behind_itself() {
+        let children: Vec<String> = [
+            "_c_a-__WRIT__0000000004",
+            "_c_b-__READ__0000000004",
+            "_c_c-__WRIT__0000000005",
+        ]
+        .map(String::from)
+        .into();
+        let layout = Layout::Curator;
+        let behind = |own: usize, rule: &Rule| ahead(&children, &children[own], rule).unwrap();
+        assert_eq!(behind(1, &layout.reader()), [""; 0]);
+        assert_eq!(behind(0, &layout.writer()), [children[1].clone()]);
+        assert_eq!(behind(2, &layout.writer()).len(), 2);
+        assert_eq!(digits(&children[1], "__READ__"), Some("0000000004"));
+        assert_eq!(digits(&children[1], "__WRIT__"), None);
+        assert_eq!(
+            digits("_c_a-__WRIT__-000000005", "__WRIT__"),
+            Some("-000000005")
+        );
+    }
+
+    #[test]
     fn t26_the_oldest_of_several_own_names_comes_first() {
         let rule = Layout::Curator.mutex();
         let mut children = names([i32::MIN, i32::MAX, 3]);
@@ -309,6 +339,32 @@ mod tests {
             for (i, seq) in seqs.iter().enumerate() {
                 let ahead = ahead(&listing, &curator(*seq), &rule).unwrap();
                 prop_assert_eq!(ahead.last(), listing[..i].last());
+            }
+        }
+
+        #[test]
+        fn t58_readers_wait_for_earlier_writers_and_writers_for_all_earlier(
+            start in any::<i32>(),
+            writes in prop::collection::vec(any::<bool>(), 1..30),
+        ) {
+            let listing: Vec<String> = (0..writes.len() as i32)
+                .map(|i| start.wrapping_add(i))
+                .zip(&writes)
+                .map(|(seq, writes)| match writes {
+                    true => format!("_c_x-__WRIT__{}", printed(seq)),
+                    false => format!("_c_x-__READ__{}", printed(seq)),
+                })
+                .collect();
+            for (i, own) in listing.iter().enumerate() {
+                let (rule, waits_for): (_, Vec<String>) = match writes[i] {
+                    true => (Layout::Curator.writer(), listing[..i].to_vec()),
+                    false => {
+                        let earlier = listing[..i].iter().zip(&writes);
+                        let writers = earlier.filter(|(_, writes)| **writes);
+                        (Layout::Curator.reader(), writers.map(|(name, _)| name.clone()).collect())
+                    }
+                };
+                prop_assert_eq!(ahead(&listing, own, &rule).unwrap(), waits_for);
             }
         }
 

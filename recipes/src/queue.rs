@@ -10,6 +10,7 @@ use lockkeeper::{Client, Error, ErrorCode, Misuse, OpCode, OpError, ReadOp, Read
 use crate::contender::{Entry, Old, Ticket, enter};
 use crate::error::LockError;
 use crate::guard::Guard;
+use crate::identity::Identity;
 use crate::layout::Layout;
 use crate::look::before;
 use crate::plan::{self, Rule};
@@ -53,6 +54,17 @@ impl Queue {
                 Err(Error::from(Misuse::Path { path, source }).into())
             }
         }
+    }
+
+    /// Lets contenders say whose they are.
+    pub(crate) fn identified(mut self, identity: Identity) -> Self {
+        let session = self.client.session_id().to_string();
+        self.entry.data = Identity {
+            session,
+            ..identity
+        }
+        .to_json();
+        self
     }
 
     /// Waits until nobody is ahead.

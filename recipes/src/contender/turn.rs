@@ -36,18 +36,30 @@ impl Contender {
     ///
     /// Who is ahead is fixed when the znode is created and only shrinks, so the listing is kept and
     /// its nearest survivor watched: one session wakes when a contender goes. An event never grants
-    /// anything by itself; it leads to a read, and the read decides.
+    /// anything by itself; it leads to a read, and the read decides. Where one that is ahead may
+    /// turn into another kind under its number, that read is a listing.
     pub(super) async fn wait_turn(&self, seat: &mut Seat) -> Turn {
         if let Some(error) = seat.refused.take() {
             return Turn::Failed(error);
         }
         let mut width = 1;
+        let mut is_listed = true;
         loop {
             match &seat.ahead {
                 None => return Turn::NodeGone,
                 // Create and listing have just shown the own znode: a free lock needs no look at it.
                 Some(ahead) if ahead.is_empty() && width == 1 => return Turn::Come,
-                Some(ahead) if ahead.is_empty() => return self.verdict(seat).await,
+                Some(ahead) if ahead.is_empty() && (is_listed || !self.entry.rule.turns) => {
+                    return self.verdict(seat).await;
+                }
+                Some(ahead) if ahead.is_empty() => {
+                    match self.list().await {
+                        Ok(children) => seat.ahead = self.ahead(&children, name(&seat.path)),
+                        Err(error) => return Turn::Failed(error.into()),
+                    }
+                    is_listed = true;
+                    continue;
+                }
                 Some(ahead) if self.yields_to_one_of(ahead) => {
                     return Turn::Failed(LockError::Busy);
                 }
@@ -58,7 +70,7 @@ impl Contender {
                 return ended(end);
             }
             let probe = self.probe(seat, width).await;
-            width = PROBES_MAX;
+            (width, is_listed) = (PROBES_MAX, false);
             let watch = match probe {
                 Ok(Some(watch)) => watch,
                 Ok(None) => continue,
