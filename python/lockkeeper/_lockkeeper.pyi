@@ -60,8 +60,8 @@ class Holder:
     def path(self) -> str:
         """Path of its znode."""
     @property
-    def fence(self) -> int:
-        """Its fence."""
+    def fence(self) -> Optional[int]:
+        """Its fence; ``None`` if it cannot be told."""
     @property
     def session_id(self) -> int:
         """The session that holds."""

@@ -1,6 +1,6 @@
 //! Metadata and holders as frozen Python objects.
 
-use lockkeeper_recipes::Holder as RecipeHolder;
+use lockkeeper_recipes::{Fence, Holder as RecipeHolder};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
@@ -101,8 +101,8 @@ fn utc(py: Python<'_>, ms: i64) -> PyResult<Bound<'_, PyAny>> {
 pub(crate) struct Holder {
     /// Path of its znode.
     path: String,
-    /// Its fence.
-    fence: i64,
+    /// Its fence; `None` if it cannot be told.
+    fence: Option<i64>,
     /// The session that holds.
     session_id: i64,
     /// When it queued, ms since 1970 on the leader's clock.
@@ -120,7 +120,7 @@ impl From<RecipeHolder> for Holder {
         let identity = holder.identity;
         Self {
             path: holder.path,
-            fence: holder.fence.get(),
+            fence: holder.fence.map(Fence::get),
             session_id: holder.session.0,
             queued_ms: holder.queued_ms,
             pid: identity.as_ref().map(|identity| identity.pid),
@@ -146,7 +146,9 @@ impl Holder {
             Some(value) => format!("{value:?}"),
             None => "None".to_owned(),
         };
-        let pid = pid.map_or_else(|| "None".to_owned(), |pid| pid.to_string());
+        let number =
+            |value: Option<i64>| value.map_or("None".to_owned(), |value| value.to_string());
+        let (fence, pid) = (number(*fence), number(pid.map(i64::from)));
         format!(
             "Holder(path={path:?}, fence={fence}, session_id={session_id:#x}, host={}, pid={pid}, \
              label={})",

@@ -10,6 +10,8 @@
 //!     │
 //! wait_turn ── watches the next one ahead; its end or ours, whichever comes first
 //!     │
+//!  (claim)  ── strict: writes the own znode, and waits for a confirmed deadline
+//!     │
 //!   hold    ── watches the own znode, the link and the lease
 //!     │
 //!   leave   ── deletes until the server says that it is gone
@@ -19,6 +21,7 @@
 //!
 //! Queue recipes differ in names and in whom they wait for: in the [`Rule`] they bring.
 
+mod claim;
 mod seat;
 mod turn;
 
@@ -30,6 +33,7 @@ use tokio::sync::oneshot;
 
 use self::seat::Seat;
 use self::turn::Turn;
+use crate::bound::Bound;
 use crate::error::LockError;
 use crate::fence::Fence;
 use crate::hold;
@@ -59,6 +63,8 @@ pub(crate) struct Entry {
     pub(crate) requeues: bool,
     /// Fails when the listing holds names that the layout is blind to.
     pub(crate) refuses_blind: bool,
+    /// Which deadline the hold trusts. The confirmed one makes the grant strict, too.
+    pub(crate) bound: Bound,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -78,6 +84,7 @@ pub(crate) struct Grant {
     /// Path of the own znode.
     pub(crate) path: Arc<str>,
     pub(crate) fence: Fence,
+    pub(crate) bound: Bound,
 }
 
 /// The wish for a grant; dropping it takes the wish back.
@@ -140,7 +147,11 @@ impl Contender {
                 Ok(None) => return,
                 Err(error) => return drop(answer.send(Err(error))),
             };
-            match self.wait_turn(&mut seat).await {
+            let turn = match self.wait_turn(&mut seat).await {
+                Turn::Come if self.entry.bound == Bound::Confirmed => self.claim(&mut seat).await,
+                turn => turn,
+            };
+            match turn {
                 Turn::Come => break seat,
                 Turn::Abandoned => return self.leave(seat).await,
                 Turn::NodeGone if self.entry.requeues => continue,
@@ -154,10 +165,12 @@ impl Contender {
         let grant = Grant {
             path: Arc::clone(&seat.path),
             fence: seat.fence,
+            bound: self.entry.bound,
         };
         // If nobody takes the grant, the ticket is dropped, and `hold` returns at once.
         drop(answer.send(Ok(grant)));
-        if hold::hold(&self.client, &self.cell, &seat.path, &mut seat.own).await {
+        let (path, bound) = (&seat.path, self.entry.bound);
+        if hold::hold(&self.client, &self.cell, path, &mut seat.own, bound).await {
             self.leave(seat).await;
         }
     }

@@ -4,14 +4,15 @@
 //! link ends nothing, but starts a clock: after the client's lease deadline the server may have
 //! given the lock to the next contender without our knowing.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use lockkeeper::{Client, Error, Op, State};
+use lockkeeper::{Client, Error, State};
 
+use crate::bound::{Bound, keep_confirmed, prove};
 use crate::error::LossReason;
 use crate::own::{OwnEnd, OwnWatch, stat_of_own};
 use crate::retry::{Retry, connected, session_error};
@@ -29,14 +30,24 @@ enum Input {
 }
 
 /// Keeps the guard's state true; returns whether the znode is left to be deleted.
-pub(crate) async fn hold(client: &Client, cell: &Cell, path: &str, own: &mut OwnWatch) -> bool {
+pub(crate) async fn hold(
+    client: &Client,
+    cell: &Cell,
+    path: &str,
+    own: &mut OwnWatch,
+    bound: Bound,
+) -> bool {
     let mut unwanted = pin!(cell.wait(|view| (!view.wanted).then_some(())));
     let mut states = client.states();
-    let mut lease = Lease::new(client);
+    let mut lease = Lease::new(client, bound);
+    let mut beats = match bound {
+        Bound::Confirmed => keep_confirmed(client, path).boxed(),
+        Bound::Lease => pending().boxed(),
+    };
     let mut look: Option<BoxFuture<'_, Result<bool, Error>>> = None;
     if states.next().await.state != State::Connected {
         publish(cell, GuardState::Suspended);
-        look = Some(look_again(client, path).boxed());
+        look = Some(look_again(client, path, bound).boxed());
     }
     loop {
         let input = {
@@ -50,6 +61,9 @@ pub(crate) async fn hold(client: &Client, cell: &Cell, path: &str, own: &mut Own
                 }
                 if let Poll::Ready(change) = changed.as_mut().poll(cx) {
                     return Poll::Ready(Input::Link(change.state));
+                }
+                if let Poll::Ready(end) = beats.poll_unpin(cx) {
+                    return Poll::Ready(Input::Lost(end.reason()));
                 }
                 if let Some(Poll::Ready(known)) = look.as_mut().map(|look| look.poll_unpin(cx)) {
                     return Poll::Ready(match known {
@@ -75,7 +89,7 @@ pub(crate) async fn hold(client: &Client, cell: &Cell, path: &str, own: &mut Own
                 }
                 // Back, perhaps after a gap: the znode is looked at before anything is said.
                 None if state == State::Connected => {
-                    look = Some(look_again(client, path).boxed());
+                    look = Some(look_again(client, path, bound).boxed());
                 }
                 // What was asked of the old link may be answered by one that reads only.
                 None => {
@@ -85,37 +99,36 @@ pub(crate) async fn hold(client: &Client, cell: &Cell, path: &str, own: &mut Own
             },
             Input::Seen => {
                 look = None;
-                lease = Lease::new(client);
+                lease = Lease::new(client, bound);
                 publish(cell, GuardState::Held);
             }
             Input::LeaseOver => {
                 publish(cell, GuardState::PossiblyLost);
-                look.get_or_insert_with(|| look_again(client, path).boxed());
+                look.get_or_insert_with(|| look_again(client, path, bound).boxed());
             }
         }
     }
 }
 
-/// Looks until the answer came under a lease that still runs: whether the znode is there.
+/// Looks until the answer came under a deadline that still runs: whether the znode is there.
 ///
-/// A lease that ran out on a link that lived on is carried on only by what the leader has to look
-/// at the session for, so something is written: a check, which changes nothing.
-async fn look_again(client: &Client, path: &str) -> Result<bool, Error> {
-    let mut retry = Retry::new(client);
+/// A deadline that passed on a link that lived on is carried on only by what a quorum agrees to,
+/// so then something is written, a check that changes nothing; for a strict hold at once.
+pub(crate) async fn look_again(client: &Client, path: &str, bound: Bound) -> Result<bool, Error> {
     connected(client).await?;
+    let mut retry = Retry::new(client);
+    let mut found = match bound {
+        Bound::Confirmed => prove(client, path).await,
+        Bound::Lease => Ok(stat_of_own(client, path).await?.is_some()),
+    };
     loop {
-        if stat_of_own(client, path).await?.is_none() {
-            return Ok(false);
+        match found {
+            Ok(false) => return Ok(false),
+            Ok(true) if !bound.left(client).is_zero() => return Ok(true),
+            Err(error) if error.is_final() => return Err(error),
+            _ => retry.pause().await?,
         }
-        if client
-            .lease_deadline()
-            .is_some_and(|deadline| client.now() < deadline)
-        {
-            return Ok(true);
-        }
-        retry.pause().await?;
-        // Whatever it says, the next look tells.
-        let _ = client.multi(vec![Op::check(path, None)]).await;
+        found = prove(client, path).await;
     }
 }
 
@@ -130,17 +143,19 @@ fn publish(cell: &Cell, state: GuardState) {
     }
 }
 
-/// The client's lease deadline as a timer that runs out once, if nothing moves it on.
+/// The deadline as a timer that runs out once, if nothing moves it on.
 struct Lease<'a> {
     client: &'a Client,
+    bound: Bound,
     timer: Option<BoxFuture<'static, ()>>,
 }
 
 impl<'a> Lease<'a> {
-    fn new(client: &'a Client) -> Self {
-        let deadline = client.lease_deadline().unwrap_or_else(|| client.now());
+    fn new(client: &'a Client, bound: Bound) -> Self {
+        let deadline = bound.deadline(client).unwrap_or_else(|| client.now());
         Self {
             client,
+            bound,
             timer: Some(client.sleep_until(deadline)),
         }
     }
@@ -148,7 +163,7 @@ impl<'a> Lease<'a> {
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(timer) = &mut self.timer {
             ready!(timer.poll_unpin(cx));
-            let deadline = self.client.lease_deadline();
+            let deadline = self.bound.deadline(self.client);
             self.timer = deadline
                 .filter(|&deadline| self.client.now() < deadline)
                 .map(|deadline| self.client.sleep_until(deadline));

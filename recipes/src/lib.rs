@@ -2,7 +2,7 @@
 //!
 //! | recipe | guarantee | fence | znodes |
 //! |---|---|---|---|
-//! | [`Mutex`] | at most one contender is first; served in the order of creation; one wake-up per release | czxid of the holder's znode | `_c_<uuid>-lock-<seq>` and others, see [`Layout`] |
+//! | [`Mutex`] | at most one contender is first; served in the order of creation; one wake-up per release | czxid of the holder's znode, or zxid of its claim if [strict](MutexBuilder::strict) | `_c_<uuid>-lock-<seq>` and others, see [`Layout`] |
 //! | [`Reentrant`] | the same; one owner may take it again without a request | the same | the same |
 //! | [`Election`] | at most one candidate is first; they lead in the order of creation; one wake-up per term | czxid of the leader's znode | `_c_<uuid>-latch-<seq>` and others, see [`ElectionLayout`] |
 //! | [`RwLock`] | a writer is alone, readers are with readers; served in the order of creation | czxid of the holder's znode | `_c_<uuid>-__READ__<seq>`, `_c_<uuid>-__WRIT__<seq>` and others, see [`Layout`] |
@@ -39,7 +39,7 @@
 //!
 //! ```text
 //! json ← identity; plan ← layout; state ← latest
-//! error ← state ← retry ← look ← own, parents ← hold, leave ← contender ← guard ← queue ← election, rwlock, lock ← owner
+//! error ← state ← retry ← look ← own, parents ← bound ← hold, leave ← contender ← guard ← queue ← election, rwlock, lock ← owner
 //! look, parents ← barrier, countdown, value; look, latest ← config ← config_set; look ← election
 //! guard, leave ← presence ← double_barrier, rendezvous, group
 //! ```
@@ -47,6 +47,7 @@
 #![forbid(unsafe_code)]
 
 mod barrier;
+mod bound;
 mod config;
 mod config_set;
 mod contender;

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use lockkeeper::path::join;
-use lockkeeper::{Acl, Client, ErrorCode, SessionId};
+use lockkeeper::{Acl, Client, ErrorCode, SessionId, Stat};
 
+use crate::bound::Bound;
 use crate::error::LockError;
 use crate::fence::Fence;
 use crate::guard::Guard;
@@ -66,8 +67,10 @@ pub struct MutexBuilder {
 pub struct Holder {
     /// Path of its znode.
     pub path: String,
-    /// Its fence.
-    pub fence: Fence,
+    /// Its fence, as it is with the strictness of the `Mutex` that was asked. `None` where that
+    /// cannot be told: a strict holder has not claimed the lock yet, or somebody else has written
+    /// on its znode since.
+    pub fence: Option<Fence>,
     /// The session that holds.
     pub session: SessionId,
     /// When it queued, in ms since 1970 on the leader's clock.
@@ -176,12 +179,14 @@ impl Mutex {
             let path = join(&self.queue.entry.parent, &name);
             match self.queue.client.get(&path).await {
                 Ok(znode) => {
+                    let (bound, stat) = (self.queue.entry.bound, znode.stat);
+                    let identity = znode.data.as_deref().and_then(Identity::from_json);
                     return Ok(Some(Holder {
                         path,
-                        fence: Fence(znode.stat.czxid.0),
-                        session: znode.stat.ephemeral_owner,
-                        queued_ms: znode.stat.ctime,
-                        identity: znode.data.as_deref().and_then(Identity::from_json),
+                        fence: fence_seen(bound, &stat, identity.is_some()),
+                        session: stat.ephemeral_owner,
+                        queued_ms: stat.ctime,
+                        identity,
                     }));
                 }
                 // Released since the listing; the next one holds.
@@ -253,6 +258,31 @@ impl MutexBuilder {
         self
     }
 
+    /// Whether grants and guards count only what a quorum has vouched for. Default: no.
+    ///
+    /// * A grant waits until its contender has written its znode once more, with the same data, and
+    ///   its [`Fence`] is the zxid of that write. So fences follow grants also where these do not
+    ///   follow creation. A znode that is gone by then was never granted: [`LockError::NodeGone`].
+    /// * A guard turns `PossiblyLost` before the ensemble could end its session even behind a
+    ///   follower that was cut off from its leader, or a leader from its quorum, and goes on
+    ///   answering. It leaves `Suspended` and `PossiblyLost` only by a quorum's word.
+    ///
+    /// It costs a write and a round trip for each grant, one wake-up of the next in line, and for
+    /// each client that holds a `sync` and a write about every third of the session timeout: the
+    /// client does not know the server's tick, and that is one or more with timeouts from three
+    /// ticks on. Timeouts are to be two ticks at least, as they are unless a server's minimum was
+    /// lowered. The ACL of the znode must let the client write.
+    ///
+    /// Whoever compares fences of a path is to have all its users strict or none: a fence of one
+    /// kind may be smaller than an earlier one of the other.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.queue.entry.bound = match strict {
+            true => Bound::Confirmed,
+            false => Bound::Lease,
+        };
+        self
+    }
+
     /// The lock.
     ///
     /// # Errors
@@ -263,5 +293,17 @@ impl MutexBuilder {
             queue: self.queue.checked()?.identified(self.identity),
             owners: Owners::default(),
         })
+    }
+}
+
+/// The fence of the holder whose znode has this stat, if it can be told.
+///
+/// A strict holder writes its identity once more when it is first, so that while the data is an
+/// identity the last write is the one that counts.
+fn fence_seen(bound: Bound, stat: &Stat, is_identity: bool) -> Option<Fence> {
+    match bound {
+        Bound::Lease => Some(Fence(stat.czxid.0)),
+        Bound::Confirmed if is_identity && stat.version > 0 => Some(Fence(stat.mzxid.0)),
+        Bound::Confirmed => None,
     }
 }

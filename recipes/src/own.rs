@@ -39,13 +39,13 @@ pub(crate) struct OwnWatch {
 }
 
 impl OwnWatch {
-    /// Notes a revocation in `cell`.
-    pub(crate) fn new(client: &Client, path: &Arc<str>, cell: &Arc<Cell>) -> Self {
+    /// Notes a revocation in `cell`: data of another version than the one that is known.
+    pub(crate) fn new(client: &Client, path: &Arc<str>, cell: &Arc<Cell>, version: i32) -> Self {
         let is_seen = Arc::new(AtomicBool::new(false));
         let (client, path, cell) = (client.clone(), Arc::clone(path), Arc::clone(cell));
         let seen = Arc::clone(&is_seen);
         Self {
-            end: async move { watch_own(&client, &path, &cell, &seen).await }.boxed(),
+            end: async move { watch_own(&client, &path, &cell, version, &seen).await }.boxed(),
             is_seen,
         }
     }
@@ -65,16 +65,22 @@ impl OwnWatch {
 /// Watches by `exists`, so that nothing but a revocation is read; a watch left on a missing znode,
 /// the price of `exists`, ends here with the future. An event only leads to another look, never to
 /// a verdict.
-async fn watch_own(client: &Client, path: &str, cell: &Cell, is_seen: &AtomicBool) -> OwnEnd {
+async fn watch_own(
+    client: &Client,
+    path: &str,
+    cell: &Cell,
+    mut version_seen: i32,
+    is_seen: &AtomicBool,
+) -> OwnEnd {
     let mut retry = Retry::new(client).slow();
-    let mut version_seen = 0;
     loop {
         let error = match client.exists_watched(path).await {
             Ok((Some(stat), watch)) if stat.ephemeral_owner == client.session_id() => {
                 is_seen.store(true, Ordering::Relaxed);
                 if stat.version != version_seen {
                     version_seen = stat.version;
-                    note_revocation(client, path, cell).await;
+                    // A read that fails is made up for by the next event.
+                    let _ = note_revocation(client, path, cell).await;
                 }
                 let event = watch.await;
                 is_seen.store(false, Ordering::Relaxed);
@@ -99,15 +105,18 @@ async fn watch_own(client: &Client, path: &str, cell: &Cell, is_seen: &AtomicBoo
     }
 }
 
-/// A read that fails is made up for by the next event; a request that was overwritten is gone.
-async fn note_revocation(client: &Client, path: &str, cell: &Cell) {
-    if let Ok(znode) = client.get(path).await
-        && znode
-            .data
-            .is_some_and(|data| REVOCATIONS.contains(&&data[..]))
-    {
+/// Looks whether somebody asks for the lock; returns the version of the data that was looked at. A
+/// request that was overwritten is gone.
+pub(crate) async fn note_revocation(
+    client: &Client,
+    path: &str,
+    cell: &Cell,
+) -> Result<i32, Error> {
+    let znode = client.get(path).await?;
+    if REVOCATIONS.contains(&znode.bytes()) {
         cell.update(|view| view.revoked = true);
     }
+    Ok(znode.stat.version)
 }
 
 /// The znode's stat if it is there and belongs to this session; errors only end the session.

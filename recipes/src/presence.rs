@@ -12,6 +12,7 @@ use futures::future::{Either, select};
 use lockkeeper::{Client, CreateMode, ErrorCode, Outcome, Stat, path};
 use tokio::sync::oneshot;
 
+use crate::bound::Bound;
 use crate::contender::Grant;
 use crate::error::RecipeError;
 use crate::fence::Fence;
@@ -69,14 +70,15 @@ impl Presence {
             Ok(None) => return,
             Err(error) => return drop(answer.send(Err(error))),
         };
-        let mut own = OwnWatch::new(client, path, &self.cell);
+        let mut own = OwnWatch::new(client, path, &self.cell, 0);
         let grant = Grant {
             path: Arc::clone(path),
             fence: Fence(stat.czxid.0),
+            bound: Bound::Lease,
         };
         // If nobody takes the grant, the handle is gone, and `hold` returns at once.
         drop(answer.send(Ok(grant)));
-        if hold::hold(client, &self.cell, path, &mut own).await {
+        if hold::hold(client, &self.cell, path, &mut own, Bound::Lease).await {
             drop(own);
             delete(client, path, &self.cell).await;
         }

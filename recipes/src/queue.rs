@@ -7,6 +7,7 @@ use futures::future::join_all;
 use lockkeeper::path::{check, join};
 use lockkeeper::{Client, Error, ErrorCode, Misuse, OpCode, OpError, ReadOp, ReadResult, Znode};
 
+use crate::bound::Bound;
 use crate::contender::{Entry, Old, Ticket, enter};
 use crate::error::LockError;
 use crate::guard::Guard;
@@ -40,6 +41,7 @@ impl Queue {
                 beside: None,
                 requeues: false,
                 refuses_blind: false,
+                bound: Bound::Lease,
                 shared: Default::default(),
             },
         }

@@ -228,7 +228,7 @@ impl Contender {
             }
         };
         let path: Arc<str> = join(&entry.parent, own).into();
-        let own = OwnWatch::new(&self.client, &path, &self.cell);
+        let own = OwnWatch::new(&self.client, &path, &self.cell, 0);
         Seat {
             path,
             fence,

@@ -11,3 +11,4 @@ mod loss;
 mod operator;
 mod overflow;
 mod queue;
+mod strict;

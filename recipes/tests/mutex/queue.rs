@@ -318,7 +318,7 @@ async fn holders_are_shown_with_their_identity() {
     let holder = lock.holder().await.unwrap().unwrap();
     assert_eq!(
         (holder.fence, holder.session),
-        (guard.fence(), client.session_id())
+        (Some(guard.fence()), client.session_id())
     );
     let identity = holder.identity.unwrap();
     assert_eq!(identity.label, "nightly \"job\"");

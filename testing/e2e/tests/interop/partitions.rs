@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use lockkeeper::Client;
 use lockkeeper_e2e::proxy::{Action, Direction, Rule, op};
 use lockkeeper_e2e::{Ensemble, Peer, Proxy, Settings};
-use lockkeeper_recipes::{GuardState, LossReason};
+use lockkeeper_recipes::{GuardState, LossReason, Mutex};
 
 use crate::common::{
     LONG, assert_clean, connect, contenders, enqueue, eventually, granted, mutex, prepared,
@@ -91,4 +92,56 @@ async fn t22_a_follower_that_lags_does_not_hide_what_was_created() {
     assert_eq!(proxy.count(Direction::Request, op::CREATE2), creates + 1);
     guard.release().await.expect("it is held");
     assert_clean(&beside).await;
+}
+
+/// The follower goes on answering pings, so the ordinary guard's deadline moves on with them while
+/// the leader lets the session expire. The strict guards count what a quorum must have heard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t36b_a_strict_guard_behind_a_cut_off_follower_knows_before_the_next_grant() {
+    // The follower notices only after syncLimit ticks: long after the sessions are over.
+    let settings = Settings::default().config("syncLimit", "60");
+    let (ensemble, network) =
+        Ensemble::start_apart(&[Peer::Apache39; 3], &settings).expect("it starts");
+    let leader = ensemble.await_leader().expect("someone leads");
+    let follower = (leader + 1) % 3;
+    let behind = ensemble.members()[follower].connect_string();
+    let beside = ensemble.members()[leader].connect_string();
+    let waiter = connect(&beside, LONG_SESSION).await;
+    let lock = |client: &Client, path: &str, strict: bool| {
+        let builder = Mutex::builder(client, path).strict(strict);
+        builder.build().expect("a path")
+    };
+    let (ordinary, strict) = ("/lock/ordinary", "/lock/strict");
+    let mut held = Vec::new();
+    for (path, is_strict) in [(ordinary, false), (strict, true)] {
+        // Sessions of their own: a strict guard makes its whole client leave such a follower.
+        let holder = connect(&behind, SHORT_SESSION).await;
+        let guard = lock(&holder, path, is_strict).lock().await;
+        held.push(guard.expect("a free lock"));
+    }
+    let [late, told] = &held[..] else {
+        unreachable!("two were taken");
+    };
+    let next_ordinary = enqueue(&lock(&waiter, ordinary, false), 1).await;
+    let next_strict = enqueue(&lock(&waiter, strict, true), 1).await;
+    assert!(held.iter().all(|guard| guard.state() == GuardState::Held));
+
+    let lost = tokio::spawn(told.lost());
+    let lost = tokio::spawn(async move { (lost.await, Instant::now()) });
+    network.sever(leader, follower);
+    let (next, _) = granted(next_ordinary).await;
+    assert_eq!(late.state(), GuardState::Held, "the ordinary bound is late");
+    next.release().await.expect("it is held");
+
+    let (next, granted_at) = granted(next_strict).await;
+    assert!(lost.is_finished(), "the next holder entered first");
+    let (lost, lost_at) = lost.await.expect("it does not panic");
+    assert_eq!(lost.expect("it does not panic"), GuardState::PossiblyLost);
+    println!(
+        "told {:?} before the grant",
+        granted_at.duration_since(lost_at)
+    );
+    assert!(next.fence() > told.fence());
+    next.confirm().await.expect("it is held");
+    next.release().await.expect("it is held");
 }
