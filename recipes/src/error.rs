@@ -56,6 +56,14 @@ pub enum LockError {
     /// builder's `requeue` do so.
     #[error("the waiting contender's znode was deleted by somebody else")]
     NodeGone,
+    /// More than 2^31 children were created under the path, and the server gives equal numbers from
+    /// then on, by which nobody can tell who came first. Delete the path when nobody uses it any
+    /// more; the count then begins anew.
+    #[error(
+        "server's numbers for the lock's path are used up: delete the path when it is unused, and \
+         the count begins anew"
+    )]
+    NumbersUsedUp,
     /// The server refuses to delete the znode of a lock that was given back, so others go on
     /// waiting behind it. Give the client the `DELETE` permission on the lock's path; the deletion
     /// is tried again in the background. The end of the session deletes the znode in any case.

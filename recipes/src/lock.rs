@@ -107,7 +107,7 @@ impl Mutex {
     /// # Errors
     ///
     /// [`LockError::Client`] when the session ends or the server refuses, [`LockError::NodeGone`],
-    /// [`LockError::LayoutConflict`].
+    /// [`LockError::LayoutConflict`], [`LockError::NumbersUsedUp`].
     pub async fn lock(&self) -> Result<Guard, LockError> {
         self.queue.take().await
     }
@@ -208,8 +208,9 @@ impl Mutex {
     /// warns of it once.
     ///
     /// The server counts all children that were ever created under the path. When the count is at
-    /// 2^31 - 1 it stays there: contenders get equal numbers, and no library can tell any more who
-    /// came first. Stop using the path, delete it, and the count begins anew.
+    /// 2^31 - 1 it stays there: contenders get equal numbers, and nobody can tell any more who came
+    /// first. From then on nobody is let in ([`LockError::NumbersUsedUp`]); other libraries may let
+    /// two in. Stop using the path, delete it, and the count begins anew.
     pub fn numbers_run_out(&self) -> bool {
         self.queue.entry.shared.numbers_run_out()
     }

@@ -48,11 +48,16 @@ fn parse<'a>(name: &str, markers: &[&'a str]) -> Option<(i32, &'a str)> {
 }
 
 /// Whether the server has counted so far that its numbers will run out: half of those there are.
-///
-/// Servers stop counting at 2^31 - 1 and give that number to everybody from then on, and contenders
-/// with equal numbers take each other for the one behind.
 pub(crate) fn runs_out(seq: i32) -> bool {
     !(0..1 << 30).contains(&seq)
+}
+
+/// Whether others may get the same number later, and would be taken for earlier ones by their names.
+///
+/// The count of a parent stops at 2^31 - 1 (`DataTree.createNode`); what was created while the one
+/// before was not yet committed gets negative numbers, again and again.
+pub(crate) fn may_repeat(seq: i32) -> bool {
+    seq == i32::MAX || seq < 0
 }
 
 /// The text of the number in a contender's name.
@@ -205,6 +210,7 @@ mod tests {
             (-1, true),
         ] {
             assert_eq!(runs_out(seq), alarm, "{seq}");
+            assert_eq!(may_repeat(seq), alarm && seq != 1 << 30, "{seq}");
         }
     }
 

@@ -214,16 +214,21 @@ impl Contender {
 
     fn seat(&self, own: &str, fence: Fence, listed: Result<Vec<String>, Error>) -> Seat {
         let entry = &self.entry;
-        self.report_number(own);
+        let seq = plan::sequence(own, &[entry.rule.marker]);
+        if seq.is_some_and(plan::runs_out) {
+            self.report_number();
+        }
         let (ahead, refused) = match listed {
             Err(error) => (None, Some(error.into())),
             Ok(children) => {
                 self.report_foreign(&children);
+                let used_up = seq.is_some_and(plan::may_repeat);
+                let used_up = used_up.then_some(LockError::NumbersUsedUp);
                 let blind = |name: &&String| entry.refuses_blind && entry.rule.is_blind_to(name);
                 let blind = children.iter().find(blind).cloned();
                 (
                     self.ahead(&children, own),
-                    blind.map(|name| LockError::LayoutConflict { name }),
+                    used_up.or(blind.map(|name| LockError::LayoutConflict { name })),
                 )
             }
         };
@@ -239,9 +244,8 @@ impl Contender {
     }
 
     /// The own number is the parent's count of creations, so the alarm costs no request.
-    fn report_number(&self, own: &str) {
-        let seq = plan::sequence(own, &[self.entry.rule.marker]);
-        if seq.is_some_and(plan::runs_out) && self.entry.shared.reports_numbers_run_out() {
+    fn report_number(&self) {
+        if self.entry.shared.reports_numbers_run_out() {
             tracing::warn!(
                 path = &*self.entry.parent,
                 "over 2^30 children were created under a lock: drain and delete its path before \

@@ -2,12 +2,12 @@
 
 use lockkeeper_e2e::scratch::Scratch;
 use lockkeeper_journal::{Journal, RealDisk, Settings};
-use lockkeeper_recipes::Mutex;
+use lockkeeper_recipes::{LockError, Mutex};
 use lockkeeper_server::embed::{Embedded, embed};
 use lockkeeper_wire::txn::{CreateTxn, Txn, TxnEntry, TxnHeader};
 use lockkeeper_wire::{Acl, Record, SessionId, Zxid};
 
-use crate::common::connect;
+use crate::common::{connect, eventually};
 
 const PATH: &str = "/lock";
 
@@ -63,4 +63,29 @@ async fn t55_the_alarm_comes_at_2_to_the_30_creations() {
         assert_eq!(lock.numbers_run_out(), alarm);
         guard.release().await.unwrap();
     }
+}
+
+/// The server gives the same number to all, and two who cannot be told apart must not both enter.
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_that_are_used_up_let_nobody_in() {
+    let folder = Scratch::new("used-up").unwrap();
+    let server = server(&folder, i32::MAX - 1);
+    let client = connect(&server.connect_string()).await;
+    let lock = Mutex::new(&client, PATH).unwrap();
+    let last = lock.lock().await.unwrap();
+    for _ in 0..10 {
+        let error = lock.lock().await.unwrap_err();
+        assert_eq!(error, LockError::NumbersUsedUp);
+    }
+    last.release().await.unwrap();
+    assert_eq!(lock.lock().await.unwrap_err(), LockError::NumbersUsedUp);
+
+    eventually("unused", async || {
+        client.children(PATH).await.unwrap() == ["foreign"]
+    })
+    .await;
+    let foreign = format!("{PATH}/foreign");
+    client.delete(&foreign, None).await.unwrap();
+    client.delete(PATH, None).await.unwrap();
+    lock.lock().await.unwrap().release().await.unwrap();
 }
