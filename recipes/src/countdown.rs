@@ -73,15 +73,19 @@ impl CountdownLatch {
     }
 
     /// Arrives under a name of the caller's; the same name counts once, whoever sends it, also
-    /// after a restart. It must be able to stand in a path.
+    /// after a restart.
     ///
     /// # Errors
     ///
-    /// Those of [`CountdownLatch::count_down`].
+    /// [`RecipeError::Conflict`] if the name cannot stand in a path, and those of
+    /// [`CountdownLatch::count_down`].
     pub async fn count_down_as(&self, id: &str) -> Result<usize, RecipeError> {
-        self.set_up().await?;
         let arrival = join(&self.path, &format!("{ARRIVAL}{id}"));
-        checked(&arrival)?;
+        if id.contains('/') || checked(&arrival).is_err() {
+            let what = "no arrival can be called that: give it an id that can stand in a path";
+            return Err(RecipeError::conflict(id, what));
+        }
+        self.set_up().await?;
         let create = || {
             self.client
                 .create(&arrival, Bytes::new(), CreateMode::Persistent)

@@ -15,7 +15,7 @@ use lockkeeper::path::{join, name};
 use lockkeeper::{Client, CreateMode, Error, ErrorCode, Op, Outcome, Znode};
 
 use crate::error::{LossReason, RecipeError};
-use crate::guard::Guard;
+use crate::guard::{Guard, GuardStates};
 use crate::layout::Guid;
 use crate::look::{Sight, checked, insist, until, watch_ended};
 use crate::presence::{Place, appear};
@@ -211,6 +211,11 @@ impl Party {
     /// What may be relied on now.
     pub fn state(&self) -> GuardState {
         self.guard.state()
+    }
+
+    /// The changes of [`Party::state`], the present state first: see [`Guard::states`].
+    pub fn states(&self) -> GuardStates {
+        self.guard.states()
     }
 
     /// Resolves when the others may go on without this party: see [`Guard::lost`].
