@@ -1,4 +1,4 @@
-"""A client of ZooKeeper ensembles, with fenced locks.
+"""A client of ZooKeeper ensembles: fenced locks, barriers, and what else needs an agreement.
 
     import lockkeeper
 
@@ -6,8 +6,10 @@
         with client.lock("/jobs/nightly", timeout=10) as guard:
             run_job(fence=guard.fence)
 
-Calls block, release the interpreter while they do, and end with ``KeyboardInterrupt`` on Ctrl-C.
-The same client for asyncio is :mod:`lockkeeper.aio`; what can go wrong is :mod:`lockkeeper.errors`.
+Calls block, release the interpreter while they do, and end with ``KeyboardInterrupt`` within a
+tenth of a second of Ctrl-C; a write that was interrupted may have been carried out. A client is for
+any number of threads. The same for asyncio is :mod:`lockkeeper.aio`; what can go wrong is
+:mod:`lockkeeper.errors`.
 
 A client belongs to the process that made it. After a fork (``multiprocessing``, gunicorn with
 preload, Celery) the child creates its own; the parent's client, used there, raises
@@ -15,9 +17,11 @@ preload, Celery) the child creates its own; the parent's client, used there, rai
 """
 
 from . import _process as _process
-from ._client import Client, connect
-from ._lock import Guard, Lock
-from ._lockkeeper import Holder, Stat
+from ._lockkeeper import Filled, Holder, Stat
+from ._sync.barrier import Barrier, CountdownLatch, DoubleBarrier, Party, Rendezvous
+from ._sync.client import Client
+from ._sync.connect import connect
+from ._sync.lock import Guard, Lock
 from ._values import (
     ADMIN,
     ALL,
@@ -37,7 +41,9 @@ from .errors import (
     AuthFailed,
     BadArguments,
     BadVersion,
+    Changed,
     ClosedError,
+    Conflict,
     ConnectionLoss,
     ContenderGone,
     ForkedError,
@@ -78,11 +84,17 @@ __all__ = [
     "AuthFailed",
     "BadArguments",
     "BadVersion",
+    "Barrier",
+    "Changed",
     "Client",
     "ClosedError",
+    "Conflict",
     "ConnectionLoss",
     "ContenderGone",
+    "CountdownLatch",
     "CreateMode",
+    "DoubleBarrier",
+    "Filled",
     "ForkedError",
     "Guard",
     "GuardState",
@@ -103,9 +115,11 @@ __all__ = [
     "NotReadOnly",
     "OperationError",
     "OperationTimeout",
+    "Party",
     "ProtocolError",
     "QueueFull",
     "QuotaExceeded",
+    "Rendezvous",
     "SessionExpired",
     "SessionState",
     "Stat",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from typing import Any, Optional, Sequence, Tuple
+from types import TracebackType
+from typing import Any, Callable, Optional, Protocol, Sequence, Tuple, Type, TypeVar
 
-from ._lockkeeper import Contest, Hold, Pending, Session
-from ._values import Acl, Auth, GuardState, Layout, SessionState, acl_entries, auth_pairs
+from ._lockkeeper import Hold, Party, Pending, Session
+from ._values import Acl, Auth, GuardState, SessionState, acl_entries, auth_pairs
 from .errors import ClosedError, LockLost
+
+T = TypeVar("T")
 
 
 class BaseClient:
@@ -84,21 +88,8 @@ class BaseClient:
             raise ClosedError("client is not connected: call connect(), or use it in a with block")
         return self._session
 
-    def _contest(
-        self,
-        path: str,
-        layout: Layout,
-        label: str,
-        acl: Optional[Sequence[Acl]],
-        requeue: bool,
-        refuse_blind_names: bool,
-    ) -> Contest:
-        return self._open_session().lock(
-            path, layout, label, acl_entries(acl), requeue, refuse_blind_names
-        )
-
     def __repr__(self) -> str:
-        return "<%s %s %s>" % (type(self).__module__, self._hosts, self.state.value)
+        return "<lockkeeper.Client %s %s>" % (self._hosts, self.state.value)
 
     def __del__(self) -> None:
         session = getattr(self, "_session", None)
@@ -107,68 +98,68 @@ class BaseClient:
             warn_unclosed("client was not closed: use it in a with block", self)
 
 
-class BaseGuard:
-    """The facts of a lock that is held."""
-
-    def __init__(self, hold: Hold) -> None:
-        self._hold = hold
+class NativeKept(Protocol):
+    """What the native half hands out to be kept."""
 
     @property
-    def fence(self) -> int:
-        """The number to hand to the resource with every write: larger for every later holder.
+    def path(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def reason(self) -> Optional[str]: ...
+    def release(self) -> Pending[None]: ...
+    def lost(self) -> Pending[Optional[str]]: ...
 
-        A resource that refuses smaller numbers than the largest it has seen cannot be harmed by
-        a holder that was paused while the lock went on. It is the zxid that created the znode.
-        """
-        return self._hold.fence
+
+class BaseKept:
+    """The facts of something that is kept, which stands in the ensemble by a znode."""
+
+    _native: Any
+    _noun = ""
 
     @property
     def path(self) -> str:
-        """Path of the znode that stands for this hold."""
-        return self._hold.path
+        """Path of the znode that stands for it."""
+        path: str = self._native.path
+        return path
 
     @property
     def state(self) -> GuardState:
         """What may be relied on now. Looks at the clock, so a process that was paused sees it."""
-        return GuardState(self._hold.state)
+        return GuardState(self._native.state)
 
     @property
     def is_valid(self) -> bool:
-        """Whether nobody else can hold the lock now, as far as this process can know."""
+        """Whether it is ours now, and nobody else's, as far as this process can know."""
         return self.state in (GuardState.HELD, GuardState.SUSPENDED)
 
-    @property
-    def is_revoked(self) -> bool:
-        """Whether somebody asked for the lock. It is still held; giving it up is a courtesy."""
-        return self._hold.revoked
-
-    def remaining(self) -> float:
-        """Seconds for which the lock would stay ours if the link broke now; 0.0 if it is not."""
-        return self._hold.remaining()
-
     def raise_if_lost(self) -> None:
-        """Raises :class:`LockLost` unless the lock may be relied on."""
+        """Raises :class:`LockLost` unless it may be relied on."""
         state = self.state
         if state is GuardState.LOST:
-            raise LockLost("lock was lost", path=self.path, reason=self._hold.reason or "unknown")
+            reason = self._native.reason or "unknown"
+            raise LockLost("%s was lost" % self._noun, path=self.path, reason=reason)
         if state is GuardState.POSSIBLY_LOST:
-            raise LockLost("lock may have been lost: the link is down", path=self.path)
+            text = "%s may have been lost: the link is down" % self._noun
+            raise LockLost(text, path=self.path)
         if state is GuardState.RELEASED:
-            raise LockLost("lock was released", path=self.path, reason="released")
+            raise LockLost("%s was released" % self._noun, path=self.path, reason="released")
 
     def __repr__(self) -> str:
-        return "<%s.Guard %s fence=%d %s>" % (
-            type(self).__module__,
-            self.path,
-            self.fence,
-            self.state.value,
-        )
+        return "<lockkeeper.%s %s %s>" % (type(self).__name__, self.path, self.state.value)
 
     def __del__(self) -> None:
-        hold = getattr(self, "_hold", None)
-        if hold is not None and is_held(hold):
-            # It is released in the background.
-            warn_unclosed("lock was not released: use it in a with block", self)
+        native = getattr(self, "_native", None)
+        if native is not None and is_held(native):
+            # It is given back in the background.
+            warn_unclosed("%s was not released: use it in a with block" % self._noun, self)
+
+
+class Default:
+    """The type of an argument that was not given, where ``None`` means something."""
+
+
+DEFAULT = Default()
 
 
 def is_open(session: Session) -> bool:
@@ -179,12 +170,38 @@ def is_open(session: Session) -> bool:
         return False
 
 
-def is_held(hold: Hold) -> bool:
-    """Whether the lock still has to be released by this process."""
+def is_held(kept: NativeKept) -> bool:
+    """Whether the thing still has to be given back by this process."""
     try:
-        return hold.state not in ("released", "lost")
+        return kept.state not in ("released", "lost")
     except ClosedError:
         return False
+
+
+def give_back(result: object) -> None:
+    """Gives back what nobody waits for any more, if it is something to be kept."""
+    if isinstance(result, (Hold, Party)):
+        # Not waited for: it goes in the background.
+        result.release()
+
+
+class _Unraisable:
+    """What :func:`sys.unraisablehook` takes."""
+
+    def __init__(self, error: BaseException, source: object) -> None:
+        self.exc_type: Type[BaseException] = type(error)
+        self.exc_value: Optional[BaseException] = error
+        self.exc_traceback: Optional[TracebackType] = error.__traceback__
+        self.err_msg: Optional[str] = "Exception ignored in a callback of lockkeeper"
+        self.object: object = source
+
+
+def call_back(callback: Callable[[T], object], value: T) -> None:
+    """Calls a callback with nobody above it who could take its exceptions."""
+    try:
+        callback(value)
+    except BaseException as error:
+        sys.unraisablehook(_Unraisable(error, callback))
 
 
 def warn_unclosed(text: str, source: Any) -> None:

@@ -117,7 +117,10 @@ class ForkedError(ClosedError):
 
 
 class OperationTimeout(LockkeeperError, TimeoutError):
-    """The client's ``call_timeout`` passed; see ``maybe_applied``. The session goes on."""
+    """The call's ``timeout`` passed, or the client's ``call_timeout``; see ``maybe_applied``.
+
+    The session goes on. A call that was to wait has left nothing on the server.
+    """
 
 
 class QueueFull(LockkeeperError):
@@ -132,6 +135,14 @@ class InvalidArgument(LockkeeperError, ValueError):
     """An argument cannot be, whatever the server: a path, a time, a connect string."""
 
 
+class Changed(LockkeeperError):
+    """Somebody else was faster: it is no longer what was to be replaced. Read it again."""
+
+
+class Conflict(LockkeeperError):
+    """What is at the path does not go with what was asked for; the message says what to change."""
+
+
 class LockError(LockkeeperError):
     """A lock was not taken, or is not held any more."""
 
@@ -141,7 +152,7 @@ class LockTimeout(LockError, TimeoutError):
 
 
 class LockLost(LockError):
-    """The lock is not held any more, or cannot be relied on.
+    """A lock is not held any more, or a place in a barrier, or cannot be relied on.
 
     What was done under it may have been done while somebody else held it.
     """

@@ -33,6 +33,16 @@ pub(crate) fn maybe_seconds(name: &str, value: Option<f64>) -> Result<Option<Dur
     value.map(|value| seconds(name, value)).transpose()
 }
 
+/// How long a call may wait; without a bound for longer than any clock goes.
+pub(crate) fn limit(timeout: Option<f64>) -> Result<Duration, Failure> {
+    Ok(maybe_seconds("timeout", timeout)?.unwrap_or(Duration::MAX))
+}
+
+/// How many of something; a negative number is as wrong as none.
+pub(crate) fn count(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(0)
+}
+
 pub(crate) fn acl(entries: AclTuples) -> Vec<Acl> {
     entries
         .into_iter()

@@ -6,7 +6,7 @@
 use std::io;
 
 use lockkeeper::{Error, Misuse, Outcome};
-use lockkeeper_recipes::{LockError, LossReason};
+use lockkeeper_recipes::{LockError, LossReason, RecipeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -21,6 +21,8 @@ pub(crate) enum Failure {
     Forked,
     /// The lock's own error.
     Lock(LockError),
+    /// Another recipe's own error.
+    Recipe(RecipeError),
     /// The interpreter ends.
     Stopped,
     /// A runtime or a descriptor could not be had.
@@ -60,6 +62,15 @@ impl From<LockError> for Failure {
     }
 }
 
+impl From<RecipeError> for Failure {
+    fn from(error: RecipeError) -> Self {
+        match error {
+            RecipeError::Client(error) => Self::Client(error),
+            error => Self::Recipe(error),
+        }
+    }
+}
+
 /// The exception of a failure without an operation.
 impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
@@ -68,6 +79,14 @@ impl From<Failure> for PyErr {
 }
 
 impl Failure {
+    /// The failure of a constructor, which looks at nothing but its arguments.
+    pub(crate) fn of_argument(error: RecipeError) -> Self {
+        match error {
+            RecipeError::Conflict { what, .. } => Self::Argument(what),
+            error => error.into(),
+        }
+    }
+
     /// The exception to raise.
     pub(crate) fn into_exception(self, py: Python<'_>, context: Option<&Context>) -> PyErr {
         let name = self.name();
@@ -78,7 +97,9 @@ impl Failure {
         let code = told.and_then(Error::code).map(|code| code.0);
         let maybe_applied = told.is_some_and(|error| error.outcome() == Outcome::Unknown);
         let reason = match &self {
-            Self::Lock(LockError::Lost(reason)) => Some(reason_word(*reason)),
+            Self::Lock(LockError::Lost(reason)) | Self::Recipe(RecipeError::Lost(reason)) => {
+                Some(reason_word(*reason))
+            }
             _ => None,
         };
         let facts = (
@@ -111,6 +132,13 @@ impl Failure {
                 LockError::TimedOut => "LockTimeout",
                 _ => "LockError",
             },
+            Self::Recipe(error) => match error {
+                RecipeError::Changed { .. } => "Changed",
+                RecipeError::Conflict { .. } => "Conflict",
+                RecipeError::Lost(_) => "LockLost",
+                RecipeError::TimedOut => "OperationTimeout",
+                _ => "LockkeeperError",
+            },
             Self::Stopped => "ClosedError",
             Self::Threads(_) | Self::Used => "LockkeeperError",
         }
@@ -127,6 +155,7 @@ impl Failure {
                              the client after the fork, in the process that uses it"
                 .into(),
             Self::Lock(error) => error.to_string(),
+            Self::Recipe(error) => error.to_string(),
             Self::Stopped => "interpreter is shutting down".into(),
             Self::Threads(error) => format!("cannot start: {error}"),
             Self::Used => "operation has been waited for already".into(),

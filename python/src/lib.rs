@@ -9,9 +9,8 @@
 //! by the end of the interpreter; no call panics on what a caller hands in.
 //!
 //! ```text
-//! process ← failure ← value ← pending ← queue
-//!                      stat ← value
-//!                             pending ← session, lock
+//! process ← failure ← pending ← queue
+//!             value ← pending ← session ← recipes
 //! ```
 
 #![forbid(unsafe_code)]
@@ -19,10 +18,10 @@
 mod bell;
 mod convert;
 mod failure;
-mod lock;
 mod pending;
 mod process;
 mod queue;
+mod recipes;
 mod session;
 mod stat;
 mod value;
@@ -31,13 +30,21 @@ mod value;
 #[pyo3::pymodule]
 mod _lockkeeper {
     #[pymodule_export]
-    use crate::lock::{Contest, Hold};
-    #[pymodule_export]
     use crate::pending::Pending;
     #[pymodule_export]
     use crate::process::{after_fork_in_child, stop};
     #[pymodule_export]
     use crate::queue::Queue;
+    #[pymodule_export]
+    use crate::recipes::barrier::Barrier;
+    #[pymodule_export]
+    use crate::recipes::countdown::CountdownLatch;
+    #[pymodule_export]
+    use crate::recipes::double_barrier::{DoubleBarrier, Party};
+    #[pymodule_export]
+    use crate::recipes::lock::{Contest, Hold};
+    #[pymodule_export]
+    use crate::recipes::rendezvous::{Filled, Rendezvous};
     #[pymodule_export]
     use crate::session::Session;
     #[pymodule_export]

@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 
 use crate::failure::{Context, Failure};
 use crate::process::{Blocked, Tied, is_stopping, locked};
-use crate::value::Value;
+use crate::value::{Value, value};
 
 /// How long a wait stays away from the interpreter: half of the 100 ms within which Ctrl-C is to be
 /// answered.
@@ -38,14 +38,30 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// Wraps an operation that took its place in the session's order when `operation` was made.
-    pub(crate) fn new<T: 'static, E: Into<Failure> + 'static>(
+    pub(crate) fn new<T, E>(
         context: Context,
         operation: impl Future<Output = Result<T, E>> + Send + 'static,
-        value: fn(T) -> Value,
+    ) -> Self
+    where
+        T: for<'py> IntoPyObject<'py> + Send + 'static,
+        E: Into<Failure> + 'static,
+    {
+        Self::of(
+            context,
+            operation.map(|result| match result {
+                Ok(result) => Ok(value(result)),
+                Err(error) => Err(error.into()),
+            }),
+        )
+    }
+
+    /// Wraps an operation whose result is on its way to Python already.
+    pub(crate) fn of(
+        context: Context,
+        operation: impl Future<Output = Ending> + Send + 'static,
     ) -> Self {
-        let running = operation.map(move |result| result.map(value).map_err(Into::into));
         Self {
-            running: Tied::new(Mutex::new(Some(running.boxed()))),
+            running: Tied::new(Mutex::new(Some(operation.boxed()))),
             context,
         }
     }
@@ -67,7 +83,7 @@ impl Pending {
         let ending = self.take().map(|running| block(py, running));
         match ending {
             Ok(ending) => match ending? {
-                Ok(value) => value.into_object(py),
+                Ok(value) => value(py),
                 Err(failure) => Err(failure.into_exception(py, Some(&self.context))),
             },
             Err(failure) => Err(failure.into_exception(py, Some(&self.context))),

@@ -145,7 +145,7 @@ impl Waiter {
             return Ok(());
         }
         let made = match ending {
-            Ok(value) => value.into_object(py),
+            Ok(value) => value(py),
             Err(failure) => Err(failure.into_exception(py, Some(&self.context))),
         };
         match made {

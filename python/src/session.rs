@@ -4,21 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::TryFutureExt;
 use lockkeeper::runtime::TokioRuntime;
 use lockkeeper::{
     Client, CreateMode, CreateOptions, Created, Error, ErrorCode, SessionCredentials, SessionId,
-    State,
+    Stat, State, Znode,
 };
-use lockkeeper_recipes::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::convert::{AclTuples, acl, create_options, data, layout, maybe_seconds, seconds};
+use crate::convert::{AclTuples, acl, create_options, data, maybe_seconds, seconds};
 use crate::failure::{Context, Failure};
-use crate::lock::Contest;
 use crate::pending::Pending;
 use crate::process::{self, Tied};
-use crate::value::Value;
+use crate::stat;
+use crate::value::nothing;
 
 /// A session with an ensemble.
 #[pyclass(frozen, module = "lockkeeper._lockkeeper")]
@@ -33,7 +33,7 @@ impl Session {
         }
     }
 
-    fn client(&self) -> Result<&Client, Failure> {
+    pub(crate) fn client(&self) -> Result<&Client, Failure> {
         self.client.get()
     }
 }
@@ -76,7 +76,7 @@ impl Session {
             });
         }
         let context = Context::new("connect", None);
-        Ok(Pending::new(context, builder.connect(), Value::Open))
+        Ok(Pending::new(context, builder.connect().map_ok(Self::new)))
     }
 
     /// The pending value is the path of the znode.
@@ -92,57 +92,57 @@ impl Session {
         let client = self.client()?;
         let context = Context::new("create", Some(path));
         let options = create_options(mode, acl, ttl)?;
-        let value = |created: Created| Value::Text(created.path);
+        let path_of = |created: Created| created.path;
         Ok(if makepath {
             let call = create_below(client, path, data(bytes), options);
-            Pending::new(context, call, value)
+            Pending::new(context, call.map_ok(path_of))
         } else {
-            Pending::new(context, client.create(path, data(bytes), options), value)
+            let call = client.create(path, data(bytes), options);
+            Pending::new(context, call.map_ok(path_of))
         })
     }
 
     fn delete(&self, path: &str, version: Option<i32>) -> Result<Pending, Failure> {
         let context = Context::new("delete", Some(path));
         let call = self.client()?.delete(path, version);
-        Ok(Pending::new(context, call, |()| Value::Nothing))
+        Ok(Pending::new(context, call.map_ok(nothing)))
     }
 
     fn exists(&self, path: &str) -> Result<Pending, Failure> {
         let context = Context::new("exists", Some(path));
-        Ok(Pending::new(
-            context,
-            self.client()?.exists(path),
-            Value::MaybeStat,
-        ))
+        let call = self.client()?.exists(path);
+        let stat = |stat: Option<Stat>| stat.map(stat::Stat::from);
+        Ok(Pending::new(context, call.map_ok(stat)))
     }
 
     fn get(&self, path: &str) -> Result<Pending, Failure> {
         let context = Context::new("get", Some(path));
-        Ok(Pending::new(context, self.client()?.get(path), Value::Data))
+        let call = self.client()?.get(path);
+        let value = |znode: Znode| (znode.data.unwrap_or_default(), stat::Stat::from(znode.stat));
+        Ok(Pending::new(context, call.map_ok(value)))
     }
 
     fn set(&self, path: &str, bytes: &[u8], version: Option<i32>) -> Result<Pending, Failure> {
         let context = Context::new("set", Some(path));
         let call = self.client()?.set(path, data(bytes), version);
-        Ok(Pending::new(context, call, Value::Stat))
+        Ok(Pending::new(context, call.map_ok(stat::Stat::from)))
     }
 
     fn children(&self, path: &str) -> Result<Pending, Failure> {
         let context = Context::new("children", Some(path));
-        let call = self.client()?.children(path);
-        Ok(Pending::new(context, call, Value::Names))
+        Ok(Pending::new(context, self.client()?.children(path)))
     }
 
     fn sync(&self, path: &str) -> Result<Pending, Failure> {
         let context = Context::new("sync", Some(path));
         let call = self.client()?.sync(path);
-        Ok(Pending::new(context, call, |()| Value::Nothing))
+        Ok(Pending::new(context, call.map_ok(nothing)))
     }
 
     fn add_auth(&self, scheme: &str, credential: &[u8]) -> Result<Pending, Failure> {
         let call = self.client()?.add_auth(scheme, data(credential));
         let context = Context::new("add_auth", None);
-        Ok(Pending::new(context, call, |()| Value::Nothing))
+        Ok(Pending::new(context, call.map_ok(nothing)))
     }
 
     /// Succeeds however the session ended: it is closed then.
@@ -155,28 +155,7 @@ impl Session {
             }
         };
         let context = Context::new("close", None);
-        Ok(Pending::new(context, call, |()| Value::Nothing))
-    }
-
-    /// A lock; sends nothing.
-    fn lock(
-        &self,
-        path: &str,
-        names: &str,
-        label: &str,
-        entries: Option<AclTuples>,
-        requeue: bool,
-        refuse_blind_names: bool,
-    ) -> Result<Contest, Failure> {
-        let mut builder = Mutex::builder(self.client()?, path)
-            .layout(layout(names)?)
-            .label(label)
-            .requeue(requeue)
-            .refuse_blind_names(refuse_blind_names);
-        if let Some(entries) = entries {
-            builder = builder.acl(acl(entries));
-        }
-        Ok(Contest::new(builder.build()?, path))
+        Ok(Pending::new(context, call.map_ok(nothing)))
     }
 
     #[getter]

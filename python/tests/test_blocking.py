@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from typing import List
 
 import pytest
 
+import lockkeeper
 from lockkeeper import Client
 
-from support import finish, python, wait_for_empty, wait_until
+from support import finish, python, wait_until
 
 
 def test_other_threads_run_while_a_call_blocks(client: Client, other: Client, path: str) -> None:
@@ -33,26 +35,47 @@ def test_other_threads_run_while_a_call_blocks(client: Client, other: Client, pa
     assert counted > 50
 
 
-ACQUIRES = """
-import sys, time, lockkeeper
+WAITS = """
+import sys, threading, time, lockkeeper
 hosts, path = sys.argv[1:]
+main = threading.get_ident()
+def tell():
+    while sys._current_frames()[main].f_code.co_name not in ("run", "take"):
+        time.sleep(0.001)
+    print("waiting", flush=True)
 with lockkeeper.connect(hosts) as client:
-    print("connected", flush=True)
+    threading.Thread(target=tell, daemon=True).start()
     try:
-        client.lock(path).acquire()
+        CALL
     except KeyboardInterrupt:
         print("interrupted", time.monotonic(), flush=True)
         sys.stdin.readline()
 """
 
 
-def test_ctrl_c_ends_an_acquire_and_takes_its_znode_away(
-    client: Client, hosts: str, path: str
+@pytest.mark.parametrize(
+    "call",
+    [
+        "client.lock(path + '/lock').acquire()",
+        "client.barrier(path + '/barrier').wait()",
+        "client.double_barrier(path + '/double', 2).enter()",
+        "client.countdown_latch(path + '/latch', 2).wait()",
+        "client.rendezvous(path + '/empty').filled()",
+        "client.rendezvous(path + '/taken').occupy(b'x')",
+    ],
+)
+def test_ctrl_c_ends_a_wait_and_takes_its_znode_away(
+    client: Client, hosts: str, path: str, call: str
 ) -> None:
-    with client.lock(path):
-        process = python(ACQUIRES, hosts, path)
-        assert process.stdout and process.stdout.readline() == "connected\n"
-        wait_until(lambda: len(client.children(path)) == 2, "queued")
+    client.barrier(path + "/barrier").close()
+    client.create(path + "/double")
+    client.countdown_latch(path + "/latch", 2).remaining()
+    with client.lock(path + "/lock"), client.rendezvous(path + "/taken").occupy(b"here"):
+        before = tree(client, path)
+        process = python(WAITS.replace("CALL", call), hosts, path)
+        assert process.stdout and process.stdout.readline() == "waiting\n"
+        if "lock(" in call or "double" in call:
+            wait_until(lambda: tree(client, path) != before, "its znode is there")
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         word, at = process.stdout.readline().split()
@@ -60,10 +83,20 @@ def test_ctrl_c_ends_an_acquire_and_takes_its_znode_away(
         # CLOCK_MONOTONIC is one clock for all processes; a busy machine gets some grace.
         assert float(at) - began < 0.1 + 0.4
         # The session lives on, so it is the client that removes the znode.
-        wait_until(lambda: len(client.children(path)) == 1, "only the holder is left")
+        wait_until(lambda: tree(client, path) == before, "its znode is gone")
         assert process.poll() is None
         finish(process)
-    wait_for_empty(client, path)
+
+
+def tree(client: Client, path: str) -> List[str]:
+    """The paths of all znodes below a path that are not gone when they are looked at."""
+    paths: List[str] = []
+    try:
+        for name in client.children(path):
+            paths += [path + "/" + name, *tree(client, path + "/" + name)]
+    except lockkeeper.NoNode:
+        pass
+    return sorted(paths)
 
 
 CONNECTS = """

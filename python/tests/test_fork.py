@@ -34,7 +34,8 @@ def in_child(body: Callable[[], None]) -> int:
 
 def test_both_sides_go_on(client: Client, hosts: str, path: str) -> None:
     lock = client.lock(path)
-    with lock as guard:
+    latch = client.countdown_latch(path + "/latch", 1)
+    with lock as guard, client.double_barrier(path + "/double", 1).enter() as party:
 
         def child() -> None:
             for call in (
@@ -45,6 +46,11 @@ def test_both_sides_go_on(client: Client, hosts: str, path: str) -> None:
                 lambda: guard.release(),
                 lambda: guard.state,
                 lambda: guard.on_lost(print),
+                lambda: client.barrier(path),
+                lambda: latch.count_down(),
+                lambda: party.state,
+                lambda: party.lost(),
+                lambda: party.leave(),
             ):
                 with pytest.raises(lockkeeper.ForkedError, match="create the client after the fork"):
                     call()
@@ -55,8 +61,9 @@ def test_both_sides_go_on(client: Client, hosts: str, path: str) -> None:
                     assert theirs.is_valid
 
         assert in_child(child) == 0
-        assert guard.state is GuardState.HELD
+        assert guard.state is GuardState.HELD and party.state is GuardState.HELD
         guard.confirm()
+    assert latch.count_down() == 0
     assert client.get(path + "/child")[0] == b"here"
 
 

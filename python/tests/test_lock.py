@@ -168,7 +168,7 @@ def test_no_callback_after_a_release(client: Client, path: str) -> None:
         guard.on_lost(told.append)
     names = [thread.name for thread in threading.enumerate()]
     wait_until(
-        lambda: "lockkeeper-lost" not in [thread.name for thread in threading.enumerate()],
+        lambda: "lockkeeper-events" not in [thread.name for thread in threading.enumerate()],
         "the thread ended, of " + repr(names),
     )
     assert told == []

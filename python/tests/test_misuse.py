@@ -31,6 +31,15 @@ def test_wrong_types(client: Client, path: str) -> None:
         lambda: anything.lock(3),
         lambda: anything.lock(path, timeout="soon").acquire(),
         lambda: anything.lock(path, label=1),
+        lambda: anything.barrier(3),
+        lambda: anything.barrier(path).wait("soon"),
+        lambda: anything.double_barrier(path, "two"),
+        lambda: anything.double_barrier(path, 2).round("first"),
+        lambda: anything.countdown_latch(path),
+        lambda: anything.countdown_latch(path, 2).count_down(7),
+        lambda: anything.rendezvous(path).fill("text"),
+        lambda: anything.rendezvous(path).occupy(None),
+        lambda: anything.rendezvous(path).vacated(b"data"),
         lambda: lockkeeper.connect(5),  # type: ignore[arg-type]
         lambda: lockkeeper.connect("localhost", auth="digest"),  # type: ignore[arg-type]
         lambda: lockkeeper.connect("localhost", resume=3),  # type: ignore[arg-type]
@@ -56,6 +65,14 @@ def test_wrong_values(client: Client, path: str) -> None:
         lambda: anything.lock(path, layout="mine"),
         lambda: client.lock(path, timeout=-1).acquire(),
         lambda: client.lock(path, timeout=float("nan")).acquire(),
+        lambda: client.barrier("relative"),
+        lambda: client.barrier(path).wait(timeout=-1),
+        lambda: client.double_barrier(path, 0),
+        lambda: client.double_barrier(path, -1),
+        lambda: client.double_barrier(path, 5_001),
+        lambda: client.double_barrier(path, 2).enter(timeout=float("nan")),
+        lambda: client.countdown_latch(path, 0),
+        lambda: client.rendezvous(""),
         lambda: lockkeeper.connect(""),
         lambda: lockkeeper.connect("host:port"),
         lambda: lockkeeper.connect("localhost", timeout=0),
@@ -92,9 +109,18 @@ def test_a_closed_client(hosts: str) -> None:
         assert client.connect() is client
         assert client.get("/")
         lock = client.lock("/never")
+        waits: List[Callable[[], Any]] = [
+            lock.acquire,
+            lock.try_acquire,
+            client.barrier("/never").wait,
+            client.double_barrier("/never", 2).enter,
+            client.countdown_latch("/never", 2).wait,
+            client.rendezvous("/never").filled,
+            lambda: client.rendezvous("/never").occupy(b"data"),
+        ]
     client.close()
     assert client.state == "closed"
-    for call in (lambda: client.get("/"), lambda: lock.acquire(), lambda: lock.try_acquire()):
+    for call in (lambda: client.get("/"), *waits):
         with pytest.raises(lockkeeper.ClosedError):
             call()
 

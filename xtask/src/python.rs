@@ -39,7 +39,8 @@ pub(crate) fn test(peer: &str) -> Result<Outcome> {
     })?;
     let mut mypy = Command::new(bin.join("mypy"));
     mypy.current_dir(&folder)
-        .args(["--strict", "lockkeeper", "tests", "../examples/python"]);
+        .args(["--strict", "lockkeeper", "tests", "tools"])
+        .arg("../examples/python");
     let types_fit = watch(&mut mypy, |_| {})?;
     outcome.succeeded = tests_passed && types_fit;
     Ok(outcome)

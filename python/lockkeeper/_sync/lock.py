@@ -1,0 +1,137 @@
+# Made from ../_async/lock.py by tools/sync_face.py: change that, and run this.
+"""The lock and its guard."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Dict, List, Optional, Type, Union
+
+from .._base import DEFAULT, Default
+from .._lockkeeper import Contest, Hold, Holder
+from .connection import Port
+from .kept import Kept
+
+
+class Lock:
+    """A lock on a path, from :meth:`Client.lock`.
+
+        with client.lock("/jobs/nightly", timeout=10) as guard:
+            store.write(data, fence=guard.fence)
+
+    At most one contender is first; they are served in the order in which they queued. Every
+    acquisition is a contender of its own, also two by one lock object, so whoever acquires twice
+    waits for itself.
+
+    Leaving the block releases the lock, and raises :class:`LockLost` if it had been lost: what was
+    done in the block may have been done while somebody else held it. An exception that is on its
+    way out already goes on unchanged.
+
+    An acquisition that fails, times out or is given up leaves nothing on the server.
+    """
+
+    def __init__(self, contest: Contest, path: str, timeout: Optional[float], port: Port) -> None:
+        self._contest = contest
+        self._path = path
+        self._timeout = timeout
+        self._port = port
+        self._entered: Dict[object, List[Guard]] = {}
+
+    @property
+    def path(self) -> str:
+        """The path that contenders share."""
+        return self._path
+
+    def acquire(self, timeout: Union[float, None, Default] = DEFAULT) -> Guard:
+        """Waits for the lock, for at most ``timeout`` seconds; by default as the lock was told.
+
+        Raises :class:`LockTimeout`, :class:`ContenderGone`, :class:`LayoutConflict`, and what ends
+        a session.
+        """
+        limit = self._timeout if isinstance(timeout, Default) else timeout
+        return self._port.take(self._contest.acquire(limit), Guard)
+
+    def try_acquire(self) -> Optional[Guard]:
+        """Takes the lock if nobody is in the queue; else ``None``. A busy lock costs one read."""
+        hold = self._port.run(self._contest.try_acquire())
+        return None if hold is None else Guard(hold, self._port)
+
+    def holders(self) -> List[Holder]:
+        """Who holds the lock: nobody or one. For people, since it may have changed already."""
+        return self._port.submit(self._contest.holders())
+
+    def queue_position(self) -> int:
+        """How many a new contender would find ahead of it; 0 if the lock is free."""
+        return self._port.submit(self._contest.queue_position())
+
+    def __enter__(self) -> Guard:
+        guard = self.acquire()
+        self._entered.setdefault(self._port.caller(), []).append(guard)
+        return guard
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        caller = self._port.caller()
+        guards = self._entered[caller]
+        guard = guards.pop()
+        if not guards:
+            del self._entered[caller]
+        guard.__exit__(kind, error, trace)
+
+    def __repr__(self) -> str:
+        return "<lockkeeper.Lock %s>" % self._path
+
+
+class Guard(Kept):
+    """A lock that is held, until it is released, lost or forgotten.
+
+    Not promised: that this process is the only one that acts. The ensemble keeps two contenders
+    from being first at once; it cannot keep a process that was paused from acting after its
+    session expired. Watching the guard makes the window small, comparing :attr:`fence` at the
+    resource closes it.
+    """
+
+    _noun = "lock"
+    _native: Hold
+
+    @property
+    def fence(self) -> int:
+        """The number to hand to the resource with every write: larger for every later holder.
+
+        A resource that refuses smaller numbers than the largest it has seen cannot be harmed by
+        a holder that was paused while the lock went on. It is the zxid that created the znode.
+        """
+        return self._native.fence
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether somebody asked for the lock. It is still held; giving it up is a courtesy."""
+        return self._native.revoked
+
+    def remaining(self) -> float:
+        """Seconds for which the lock would stay ours if the link broke now; 0.0 if it is not."""
+        return self._native.remaining()
+
+    def release(self) -> None:
+        """Gives the lock back and waits until its znode is gone; the second time does nothing.
+
+        Raises :class:`LockLost` if the lock had been lost before: the last chance to notice;
+        :class:`NoAuth` if the server refuses to delete the znode, which then stays until the
+        session ends or a later attempt, made in the background, succeeds. While the link is down
+        it waits for the link or the session's end; given up, the release goes on in the
+        background.
+        """
+        return self._port.submit(self._native.release())
+
+    def confirm(self) -> None:
+        """Proves by a write that the lock is held now; raises :class:`LockLost` otherwise."""
+        return self._port.submit(self._native.confirm())
+
+    def _give_back(self) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        return "<lockkeeper.Guard %s fence=%d %s>" % (self.path, self.fence, self.state.value)
