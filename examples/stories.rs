@@ -69,3 +69,9 @@ fn election() {
 fn rwlock() {
     assert_told("rwlock", &["8 changes; looks at half a change: 0"]);
 }
+
+#[test]
+fn semaphore() {
+    let wanted = "15 jobs; begun beside more than may work: 0";
+    assert_told("semaphore", &[wanted]);
+}

@@ -10,7 +10,7 @@
 //!     │
 //! wait_turn ── watches the next one ahead; its end or ours, whichever comes first
 //!     │
-//!  (claim)  ── strict: writes the own znode, and waits for a confirmed deadline
+//!  (claim)  ── if asked for: writes the own znode, for a fence that follows grants
 //!     │
 //!   hold    ── watches the own znode, the link and the lease
 //!     │
@@ -22,6 +22,7 @@
 //! Queue recipes differ in names and in whom they wait for: in the [`Rule`] they bring.
 
 mod claim;
+mod room;
 mod seat;
 mod turn;
 
@@ -31,6 +32,7 @@ use bytes::Bytes;
 use lockkeeper::{Acl, Client};
 use tokio::sync::oneshot;
 
+pub(crate) use self::room::{Room, room_of};
 use self::seat::Seat;
 use self::turn::Turn;
 use crate::bound::Bound;
@@ -63,7 +65,11 @@ pub(crate) struct Entry {
     pub(crate) requeues: bool,
     /// Fails when the listing holds names that the layout is blind to.
     pub(crate) refuses_blind: bool,
-    /// Which deadline the hold trusts. The confirmed one makes the grant strict, too.
+    /// Waits only until fewer are ahead than there is room for.
+    pub(crate) room: Option<Room>,
+    /// Writes its znode once more when it is its turn, and takes that write's zxid for its fence.
+    pub(crate) claims: bool,
+    /// Which deadline the hold trusts, and a grant that is claimed.
     pub(crate) bound: Bound,
     pub(crate) shared: Arc<Shared>,
 }
@@ -147,10 +153,13 @@ impl Contender {
                 Ok(None) => return,
                 Err(error) => return drop(answer.send(Err(error))),
             };
-            let turn = match self.wait_turn(&mut seat).await {
-                Turn::Come if self.entry.bound == Bound::Confirmed => self.claim(&mut seat).await,
-                turn => turn,
+            let mut turn = match &self.entry.room {
+                Some(room) => self.wait_room(&mut seat, room).await,
+                None => self.wait_turn(&mut seat).await,
             };
+            if self.entry.claims && matches!(turn, Turn::Come) {
+                turn = self.claim(&mut seat).await;
+            }
             match turn {
                 Turn::Come => break seat,
                 Turn::Abandoned => return self.leave(seat).await,

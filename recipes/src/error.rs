@@ -49,6 +49,14 @@ pub enum LockError {
         /// The other's znode.
         name: String,
     },
+    /// What a semaphore's path says about its limit, or what was asked for, does not go with it.
+    #[error("{path}: {what}")]
+    Limit {
+        /// The znode.
+        path: String,
+        /// What is wrong, and what to do.
+        what: String,
+    },
     /// The guard had been lost before the call; what was to be done under it was not done.
     #[error("lock was lost: {0}")]
     Lost(LossReason),

@@ -57,6 +57,7 @@ const KAZOO_LOCK: &str = "__lock__";
 const CURATOR_LATCH: &str = "latch-";
 const CURATOR_READ: &str = "__READ__";
 const CURATOR_WRITE: &str = "__WRIT__";
+const CURATOR_LEASE: &str = "lease-";
 const KAZOO_READ: &str = "__rlock__";
 
 /// The kinds that write, in a read/write lock; kazoo's is that of its mutex.
@@ -65,6 +66,7 @@ pub(crate) const WRITERS: &[&str] = &[CURATOR_WRITE, KAZOO_LOCK];
 /// Every kind of a library that knows one: a contender, but perhaps of another recipe.
 const KINDS: &[&str] = &[
     CURATOR_LATCH,
+    CURATOR_LEASE,
     CURATOR_LOCK,
     CURATOR_READ,
     CURATOR_WRITE,
@@ -112,6 +114,16 @@ impl Layout {
             blockers: &[CURATOR_READ, CURATOR_WRITE, KAZOO_LOCK, KAZOO_READ],
             peers: self.read_write_kinds(),
             turns: true,
+        }
+    }
+
+    /// Leases count each other; only Curator's layout has them.
+    pub(crate) fn lease() -> Rule {
+        Rule {
+            marker: CURATOR_LEASE,
+            blockers: &[CURATOR_LEASE],
+            peers: &[CURATOR_LEASE],
+            turns: false,
         }
     }
 

@@ -6,6 +6,7 @@
 //! | [`Reentrant`] | the same; one owner may take it again without a request | the same | the same |
 //! | [`Election`] | at most one candidate is first; they lead in the order of creation; one wake-up per term | czxid of the leader's znode | `_c_<uuid>-latch-<seq>` and others, see [`ElectionLayout`] |
 //! | [`RwLock`] | a writer is alone, readers are with readers; served in the order of creation | czxid of the holder's znode | `_c_<uuid>-__READ__<seq>`, `_c_<uuid>-__WRIT__<seq>` and others, see [`Layout`] |
+//! | [`Semaphore`] | never more holders than the limit; served in the order of asking; one is woken by a release | zxid of the holder's claim | `locks/_c_<uuid>-lock-<seq>`, `leases/_c_<uuid>-lease-<seq>` |
 //! | [`Barrier`] | everybody waits while it is closed | - | the path itself, as Curator and kazoo |
 //! | [`DoubleBarrier`] | so many go in together and come out together; who comes late is told | - | `<uuid>`, `ready`, as Curator |
 //! | [`CountdownLatch`] | open after so many distinct arrivals, for good; a lost reply counts nobody twice | - | `d-<id>`, `done` |
@@ -39,7 +40,7 @@
 //!
 //! ```text
 //! json ← identity; plan ← layout; state ← latest
-//! error ← state ← retry ← look ← own, parents ← bound ← hold, leave ← contender ← guard ← queue ← election, rwlock, lock ← owner
+//! error ← state ← retry ← look ← own, parents ← bound ← hold, leave ← contender ← guard ← queue ← election, rwlock, semaphore, lock ← owner
 //! look, parents ← barrier, countdown, value; look, latest ← config ← config_set; look ← election
 //! guard, leave ← presence ← double_barrier, rendezvous, group
 //! ```
@@ -75,6 +76,7 @@ mod queue;
 mod rendezvous;
 mod retry;
 mod rwlock;
+mod semaphore;
 mod state;
 mod value;
 
@@ -97,5 +99,6 @@ pub use lock::{Holder, Mutex, MutexBuilder};
 pub use owner::{Owned, Owner, Reentrant, ReentrantGuard};
 pub use rendezvous::{Filled, Rendezvous};
 pub use rwlock::{ReadGuard, RwLock, RwLockBuilder, WriteGuard};
+pub use semaphore::{Limit, Semaphore, SemaphoreBuilder};
 pub use state::GuardState;
 pub use value::{Counts, SharedCount, SharedValue, Values, Versioned};

@@ -277,6 +277,7 @@ impl MutexBuilder {
     /// Whoever compares fences of a path is to have all its users strict or none: a fence of one
     /// kind may be smaller than an earlier one of the other.
     pub fn strict(mut self, strict: bool) -> Self {
+        self.queue.entry.claims = strict;
         self.queue.entry.bound = match strict {
             true => Bound::Confirmed,
             false => Bound::Lease,

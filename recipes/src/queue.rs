@@ -41,6 +41,8 @@ impl Queue {
                 beside: None,
                 requeues: false,
                 refuses_blind: false,
+                room: None,
+                claims: false,
                 bound: Bound::Lease,
                 shared: Default::default(),
             },

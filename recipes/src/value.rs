@@ -188,6 +188,10 @@ impl SharedCount {
         SharedValue::new(client, path).map(Self)
     }
 
+    pub(crate) fn path(&self) -> &str {
+        &self.0.path
+    }
+
     /// The number as this client's server has it; `None` if the znode is missing.
     ///
     /// # Errors
@@ -229,6 +233,13 @@ impl SharedCount {
             values: self.0.changes(),
         }
     }
+
+    /// The same, and the first one is what the leader has by now.
+    pub(crate) fn changes_synced(&self) -> Counts {
+        let mut counts = self.changes();
+        counts.values.sight = counts.values.sight.synced();
+        counts
+    }
 }
 
 /// The states of a [`SharedCount`], one after the other.
@@ -238,6 +249,10 @@ pub struct Counts {
 }
 
 impl Counts {
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// As [`Values::next`].
     ///
     /// # Errors

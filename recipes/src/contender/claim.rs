@@ -1,4 +1,4 @@
-//! A strict grant: what the front of the queue is worth once a quorum has said so.
+//! A grant that was written down: what the front of the queue is worth once a quorum has said so.
 
 use std::pin::pin;
 
@@ -8,7 +8,6 @@ use lockkeeper::{Error, ErrorCode, Stat};
 use super::Contender;
 use super::seat::Seat;
 use super::turn::Turn;
-use crate::bound::Bound;
 use crate::fence::Fence;
 use crate::hold::look_again;
 use crate::own::{OwnWatch, note_revocation};
@@ -19,7 +18,7 @@ impl Contender {
     ///
     /// The write goes through only if the znode is there, and comes after whatever let this
     /// contender to the front, so that fences follow grants even where these do not follow
-    /// creation. The grant waits until its deadline is confirmed, too.
+    /// creation. The grant waits for a deadline that still runs, too.
     pub(super) async fn claim(&self, seat: &mut Seat) -> Turn {
         // The own write is to wake nobody here.
         seat.own = OwnWatch::new(&self.client, &seat.path, &self.cell, 0);
@@ -28,8 +27,9 @@ impl Contender {
             match self.write_own(&seat.path).await? {
                 None => Ok(None),
                 Some(stat) => {
-                    let is_there = !Bound::Confirmed.left(&self.client).is_zero()
-                        || look_again(&self.client, &seat.path, Bound::Confirmed).await?;
+                    let bound = self.entry.bound;
+                    let is_there = !bound.left(&self.client).is_zero()
+                        || look_again(&self.client, &seat.path, bound).await?;
                     Ok(is_there.then_some(stat))
                 }
             }

@@ -91,7 +91,7 @@ impl Contender {
     ///
     /// Its watch is older than the read that showed nobody ahead, so this costs a round trip only
     /// if an event came: whoever deletes a whole queue deletes the first ones and this one together.
-    async fn verdict(&self, seat: &mut Seat) -> Turn {
+    pub(super) async fn verdict(&self, seat: &mut Seat) -> Turn {
         let mut unwanted = pin!(self.cell.wait(|view| (!view.wanted).then_some(())));
         poll_fn(|cx| {
             if unwanted.as_mut().poll(cx).is_ready() {
@@ -184,7 +184,7 @@ impl Contender {
     }
 }
 
-fn ended(end: OwnEnd) -> Turn {
+pub(super) fn ended(end: OwnEnd) -> Turn {
     match end {
         OwnEnd::Deleted => Turn::NodeGone,
         OwnEnd::Session(error) => Turn::Failed(error.into()),
