@@ -17,11 +17,16 @@ preload, Celery) the child creates its own; the parent's client, used there, rai
 """
 
 from . import _process as _process
-from ._lockkeeper import Filled, Holder, Stat
+from ._config import ConfigStatus, Revision, Snapshot
+from ._lockkeeper import Filled, Holder, Joined, Left, Member, Stat, Versioned
 from ._sync.barrier import Barrier, CountdownLatch, DoubleBarrier, Party, Rendezvous
+from ._sync.changes import Changes
 from ._sync.client import Client
+from ._sync.config import Config, ConfigChanges, ConfigSet
 from ._sync.connect import connect
+from ._sync.group import Group, Membership
 from ._sync.lock import Guard, Lock
+from ._sync.value import SharedCount, SharedValue
 from ._values import (
     ADMIN,
     ALL,
@@ -86,8 +91,13 @@ __all__ = [
     "BadVersion",
     "Barrier",
     "Changed",
+    "Changes",
     "Client",
     "ClosedError",
+    "Config",
+    "ConfigChanges",
+    "ConfigSet",
+    "ConfigStatus",
     "Conflict",
     "ConnectionLoss",
     "ContenderGone",
@@ -96,17 +106,22 @@ __all__ = [
     "DoubleBarrier",
     "Filled",
     "ForkedError",
+    "Group",
     "Guard",
     "GuardState",
     "Holder",
     "InvalidACL",
     "InvalidArgument",
+    "Joined",
     "LayoutConflict",
+    "Left",
     "Lock",
     "LockError",
     "LockLost",
     "LockTimeout",
     "LockkeeperError",
+    "Member",
+    "Membership",
     "NoAuth",
     "NoChildrenForEphemerals",
     "NoNode",
@@ -120,10 +135,15 @@ __all__ = [
     "QueueFull",
     "QuotaExceeded",
     "Rendezvous",
+    "Revision",
     "SessionExpired",
     "SessionState",
+    "SharedCount",
+    "SharedValue",
+    "Snapshot",
     "Stat",
     "Unimplemented",
     "Unreachable",
+    "Versioned",
     "connect",
 ]

@@ -7,7 +7,7 @@ import warnings
 from types import TracebackType
 from typing import Any, Callable, Optional, Protocol, Sequence, Tuple, Type, TypeVar
 
-from ._lockkeeper import Hold, Party, Pending, Session
+from ._lockkeeper import Hold, Membership, Party, Pending, Session
 from ._values import Acl, Auth, GuardState, SessionState, acl_entries, auth_pairs
 from .errors import ClosedError, LockLost
 
@@ -180,7 +180,7 @@ def is_held(kept: NativeKept) -> bool:
 
 def give_back(result: object) -> None:
     """Gives back what nobody waits for any more, if it is something to be kept."""
-    if isinstance(result, (Hold, Party)):
+    if isinstance(result, (Hold, Membership, Party)):
         # Not waited for: it goes in the background.
         result.release()
 

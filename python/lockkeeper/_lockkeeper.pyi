@@ -2,7 +2,9 @@
 
 import asyncio
 from datetime import datetime
-from typing import Generic, List, Optional, Sequence, Tuple, TypeVar, final
+from typing import Dict, Generic, List, Optional, Sequence, Tuple, TypeVar, Union, final
+
+from ._config import Look
 
 T = TypeVar("T")
 
@@ -220,6 +222,122 @@ class Filled:
     def stat(self) -> Stat:
         """The znode's metadata: ``version`` counts refills, ``mzxid`` orders them."""
     def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class Changes(Generic[T]):
+    def next(self, timeout: Optional[float] = None) -> Pending[T]: ...
+    def close(self) -> None: ...
+
+@final
+class Latest(Generic[T]):
+    def __new__(cls, session: Session, object: T) -> Latest[T]: ...
+    def get(self) -> Tuple[int, T]: ...
+    def set(self, object: T) -> None: ...
+    def after(self, seen: int, timeout: Optional[float]) -> Pending[bool]: ...
+
+@final
+class SharedValue:
+    def __new__(cls, session: Session, path: str) -> SharedValue: ...
+    def get(self) -> Pending[Optional[Versioned[bytes]]]: ...
+    def set(self, bytes: bytes) -> Pending[Versioned[bytes]]: ...
+    def try_set(
+        self, previous: Optional[Versioned[bytes]], bytes: bytes
+    ) -> Pending[Versioned[bytes]]: ...
+    def changes(self) -> Changes[Optional[Versioned[bytes]]]: ...
+
+@final
+class SharedCount:
+    def __new__(cls, session: Session, path: str) -> SharedCount: ...
+    def get(self) -> Pending[Optional[Versioned[int]]]: ...
+    def set(self, number: int) -> Pending[Versioned[int]]: ...
+    def try_set(
+        self, previous: Optional[Versioned[int]], number: int
+    ) -> Pending[Versioned[int]]: ...
+    def changes(self) -> Changes[Optional[Versioned[int]]]: ...
+
+@final
+class Versioned(Generic[T]):
+    """A state of a shared value or of a shared count."""
+
+    @property
+    def value(self) -> T:
+        """The value."""
+    @property
+    def revision(self) -> int:
+        """The zxid of the write that made it: larger means later."""
+    @property
+    def version(self) -> int:
+        """The znode's data version, which ``try_set`` compares."""
+    def __eq__(self, other: object, /) -> bool: ...
+
+def follow_value(session: Session, path: str) -> Pending[Changes[Optional[Look[bytes]]]]: ...
+
+@final
+class ConfigSet:
+    def __new__(cls, session: Session, path: str, layout: str) -> ConfigSet: ...
+    def publish(self, keys: Dict[str, bytes], hold: Optional[Hold]) -> Pending[int]: ...
+    def follow(self) -> Pending[Changes[Optional[Look[Dict[str, bytes]]]]]: ...
+
+@final
+class Group:
+    def __new__(cls, session: Session, path: str, layout: str) -> Group: ...
+    def join(self, id: str, bytes: bytes, timeout: Optional[float]) -> Pending[Membership]: ...
+    def members(self) -> Pending[List[Member]]: ...
+    def view(self) -> Changes[Union[Joined, Left]]: ...
+
+@final
+class Membership:
+    @property
+    def path(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def reason(self) -> Optional[str]: ...
+    def update(self, bytes: bytes) -> Pending[None]: ...
+    def release(self) -> Pending[None]: ...
+    def lost(self) -> Pending[Optional[str]]: ...
+
+@final
+class Member:
+    """A member as others see it."""
+
+    @property
+    def id(self) -> str:
+        """What it calls itself."""
+    @property
+    def data(self) -> bytes:
+        """What it says about itself."""
+    @property
+    def path(self) -> str:
+        """Path of its znode."""
+    @property
+    def session_id(self) -> int:
+        """The session that is a member."""
+    @property
+    def joined(self) -> int:
+        """When it joined: the zxid of its znode's creation."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+
+@final
+class Joined:
+    """A member is there."""
+
+    @property
+    def member(self) -> Member:
+        """Who it is."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+
+@final
+class Left:
+    """A member has left, or its session has ended."""
+
+    @property
+    def member(self) -> Member:
+        """Who it is."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
 
 def after_fork_in_child() -> None: ...
 def stop() -> None: ...

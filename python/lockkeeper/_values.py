@@ -42,6 +42,12 @@ Mode = Union[
 Layout = Literal["curator", "kazoo", "go-zk"]
 """The library whose names a lock's znodes have; all users of a path need the same."""
 
+GroupLayout = Literal["curator", "kazoo"]
+"""The library whose names a group's znodes have; all users of a path need the same."""
+
+SetLayout = Literal["versions", "ready"]
+"""How the keys of a configuration lie; all users of a path need the same."""
+
 Data = Union[bytes, bytearray, memoryview]
 """Data of a znode; copied at the call."""
 

@@ -18,16 +18,28 @@ on every loop that has ``add_reader``, such as uvloop.
 """
 
 from ._async.barrier import Barrier, CountdownLatch, DoubleBarrier, Party, Rendezvous
+from ._async.changes import Changes
 from ._async.client import Client
+from ._async.config import Config, ConfigChanges, ConfigSet
+from ._async.group import Group, Membership
 from ._async.lock import Guard, Lock
+from ._async.value import SharedCount, SharedValue
 
 __all__ = [
     "Barrier",
+    "Changes",
     "Client",
+    "Config",
+    "ConfigChanges",
+    "ConfigSet",
     "CountdownLatch",
     "DoubleBarrier",
+    "Group",
     "Guard",
     "Lock",
+    "Membership",
     "Party",
     "Rendezvous",
+    "SharedCount",
+    "SharedValue",
 ]

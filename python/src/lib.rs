@@ -38,13 +38,21 @@ mod _lockkeeper {
     #[pymodule_export]
     use crate::recipes::barrier::Barrier;
     #[pymodule_export]
+    use crate::recipes::changes::{Changes, Latest};
+    #[pymodule_export]
+    use crate::recipes::config::{ConfigSet, follow_value};
+    #[pymodule_export]
     use crate::recipes::countdown::CountdownLatch;
     #[pymodule_export]
     use crate::recipes::double_barrier::{DoubleBarrier, Party};
     #[pymodule_export]
+    use crate::recipes::group::{Group, Joined, Left, Member, Membership};
+    #[pymodule_export]
     use crate::recipes::lock::{Contest, Hold};
     #[pymodule_export]
     use crate::recipes::rendezvous::{Filled, Rendezvous};
+    #[pymodule_export]
+    use crate::recipes::value::{SharedCount, SharedValue, Versioned};
     #[pymodule_export]
     use crate::session::Session;
     #[pymodule_export]

@@ -1,13 +1,18 @@
 //! The recipes, each as a class whose methods return a [`Pending`].
 //!
-//! What a recipe hands out to be kept - a lock, a place inside a barrier - is [`kept::Kept`].
+//! What a recipe hands out to be kept - a lock, a place inside a barrier - is [`kept::Kept`]; what it
+//! tells one after the other is [`changes::Changes`].
 
 pub(crate) mod barrier;
+pub(crate) mod changes;
+pub(crate) mod config;
 pub(crate) mod countdown;
 pub(crate) mod double_barrier;
+pub(crate) mod group;
 pub(crate) mod kept;
 pub(crate) mod lock;
 pub(crate) mod rendezvous;
+pub(crate) mod value;
 
 use std::time::Duration;
 

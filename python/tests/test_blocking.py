@@ -62,6 +62,10 @@ with lockkeeper.connect(hosts) as client:
         "client.countdown_latch(path + '/latch', 2).wait()",
         "client.rendezvous(path + '/empty').filled()",
         "client.rendezvous(path + '/taken').occupy(b'x')",
+        "list(client.shared_value(path + '/empty').changes())",
+        "list(client.config(path + '/empty').changes())",
+        "list(client.group(path + '/empty').view())",
+        "client.group(path).join('taken')",
     ],
 )
 def test_ctrl_c_ends_a_wait_and_takes_its_znode_away(

@@ -40,6 +40,15 @@ def test_wrong_types(client: Client, path: str) -> None:
         lambda: anything.rendezvous(path).fill("text"),
         lambda: anything.rendezvous(path).occupy(None),
         lambda: anything.rendezvous(path).vacated(b"data"),
+        lambda: anything.shared_value(path).set("text"),
+        lambda: anything.shared_value(path).try_set(b"previous", b"next"),
+        lambda: anything.shared_count(path).set(1.5),
+        lambda: anything.config(path, check="check"),
+        lambda: anything.config_set(path).publish(7),
+        lambda: anything.config_set(path).publish({"key": "text"}),
+        lambda: anything.config_set(path).publish({7: b"value"}),
+        lambda: anything.group(path).join(7),
+        lambda: anything.group(path).join("id", "text"),
         lambda: lockkeeper.connect(5),  # type: ignore[arg-type]
         lambda: lockkeeper.connect("localhost", auth="digest"),  # type: ignore[arg-type]
         lambda: lockkeeper.connect("localhost", resume=3),  # type: ignore[arg-type]
@@ -73,6 +82,12 @@ def test_wrong_values(client: Client, path: str) -> None:
         lambda: client.double_barrier(path, 2).enter(timeout=float("nan")),
         lambda: client.countdown_latch(path, 0),
         lambda: client.rendezvous(""),
+        lambda: client.shared_value("relative"),
+        lambda: client.shared_value(path).changes().next(timeout=-1),
+        lambda: client.config("relative"),
+        lambda: anything.config_set(path, layout="mine"),
+        lambda: client.group("/a/"),
+        lambda: client.group(path).join("id", timeout=float("nan")),
         lambda: lockkeeper.connect(""),
         lambda: lockkeeper.connect("host:port"),
         lambda: lockkeeper.connect("localhost", timeout=0),
@@ -117,6 +132,10 @@ def test_a_closed_client(hosts: str) -> None:
             client.countdown_latch("/never", 2).wait,
             client.rendezvous("/never").filled,
             lambda: client.rendezvous("/never").occupy(b"data"),
+            client.shared_value("/never").changes().next,
+            client.config_set("/never").follow,
+            client.group("/never").view().next,
+            lambda: client.group("/never").join("id"),
         ]
     client.close()
     assert client.state == "closed"

@@ -27,6 +27,7 @@ WORDS = [
     (r"    def __await__\(.*\n(?:        .*\n)+\n", ""),
     (r"^import asyncio\n", ""),
     (r"^(from .*\bimport .*)\bEntering, ", r"\1"),
+    (r"^(from .*\bimport .*), Entering\b(?!\[)", r"\1"),
     (r"^(from typing import .*)\bGenerator, ", r"\1"),
 ]
 # Types of what is awaited: the blocking call returns what they stand for.

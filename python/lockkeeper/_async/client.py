@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import List, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar, overload
 
 from .. import _lockkeeper as native
 from .._lockkeeper import Stat
-from .._values import Acl, Data, Layout, Mode, acl_entries, as_bytes, mode_number
+from .._values import (
+    Acl,
+    Data,
+    GroupLayout,
+    Layout,
+    Mode,
+    SetLayout,
+    acl_entries,
+    as_bytes,
+    mode_number,
+)
 from .barrier import Barrier, CountdownLatch, DoubleBarrier, Rendezvous
-from .connection import Connection
+from .config import Config, ConfigSet, checker, opened
+from .connection import Connection, Entering, entering
+from .group import Group
 from .lock import Lock
+from .value import SharedCount, SharedValue
 
 T = TypeVar("T")
 
@@ -128,6 +141,50 @@ class Client(Connection):
         latch = native.CountdownLatch(self._open_session(), path, count)
         return CountdownLatch(latch, self._running())
 
+    def config_set(self, path: str, layout: SetLayout = "versions") -> ConfigSet:
+        """A configuration of several keys, to publish and to follow; sends nothing.
+
+        With ``"versions"`` each version is a directory of its own and one write points to it; with
+        ``"ready"`` the keys are changed in place under the mark of the ZooKeeper paper, for which a
+        publisher needs a guard.
+        """
+        session = self._open_session()
+        return ConfigSet(native.ConfigSet(session, path, layout), session, self._running())
+
+    @overload
+    def config(self, path: str, *, seed: Optional[bytes] = None) -> Entering[Config[bytes]]: ...
+    @overload
+    def config(
+        self, path: str, check: Callable[[bytes], T], seed: Optional[T] = None
+    ) -> Entering[Config[T]]: ...
+    def config(
+        self, path: str, check: Optional[Callable[[bytes], Any]] = None, seed: Any = None
+    ) -> Entering[Config[Any]]:
+        """Follows the data of a znode; returns behind the first look, however that went.
+
+        ``check`` makes a value of what is published, or refuses it by raising; the text of what it
+        raises is the snapshot's ``reason``. ``seed`` is good before anything is published.
+        """
+        session = self._open_session()
+        opening = native.follow_value(session, path)
+        return entering(opened(session, self._running(), opening, checker(check), seed))
+
+    def group(self, path: str, layout: GroupLayout = "curator") -> Group:
+        """A group at a path, to be joined and to be watched; sends nothing.
+
+        ``layout`` is the library whose members share the path, Curator's ``GroupMember`` or kazoo's
+        ``Party``, which has no room for data.
+        """
+        return Group(native.Group(self._open_session(), path, layout), self._running())
+
     def rendezvous(self, path: str) -> Rendezvous:
         """A path that is known before what will stand there; sends nothing."""
         return Rendezvous(native.Rendezvous(self._open_session(), path), self._running())
+
+    def shared_value(self, path: str) -> SharedValue:
+        """Bytes that several processes share; sends nothing."""
+        return SharedValue(native.SharedValue(self._open_session(), path), self._running())
+
+    def shared_count(self, path: str) -> SharedCount:
+        """A number that several processes share; sends nothing."""
+        return SharedCount(native.SharedCount(self._open_session(), path), self._running())

@@ -1,5 +1,7 @@
 //! A lock, and the hold on it.
 
+use std::sync::Arc;
+
 use futures::future::ready;
 use futures::{FutureExt, TryFutureExt};
 use lockkeeper_recipes::{Guard, LockError, Mutex};
@@ -89,6 +91,11 @@ impl Hold {
             fence: guard.fence().get(),
             kept: Kept::new(guard),
         }
+    }
+
+    /// For a call that is carried out under it.
+    pub(crate) fn share(&self) -> Result<Arc<Guard>, Failure> {
+        self.kept.share()
     }
 }
 
