@@ -65,7 +65,7 @@ pub(crate) struct Entry {
     pub(crate) requeues: bool,
     /// Fails when the listing holds names that the layout is blind to.
     pub(crate) refuses_blind: bool,
-    /// Waits only until fewer are ahead than there is room for.
+    /// Waits only until there are no more contenders than there is room for.
     pub(crate) room: Option<Room>,
     /// Writes its znode once more when it is its turn, and takes that write's zxid for its fence.
     pub(crate) claims: bool,

@@ -91,6 +91,14 @@ pub(crate) fn ahead(children: &[String], own: &str, rule: &Rule) -> Option<Vec<S
     })))
 }
 
+/// The contenders besides `own`, whatever their numbers, or `None` when `own` is not listed.
+pub(crate) fn others(children: &[String], own: &str, rule: &Rule) -> Option<Vec<String>> {
+    let mut others = queue(children, rule);
+    let at = others.iter().position(|name| name == own)?;
+    others.remove(at);
+    Some(others)
+}
+
 /// The names that begin with an attempt's own prefix, oldest first.
 ///
 /// More than one means that a create was sent again although an earlier one had been applied: the

@@ -1,8 +1,8 @@
 //! So many at once: leases, and a queue in front of them.
 //!
-//! Whoever asks first takes the semaphore's mutex, then adds its lease to the others and waits until
-//! it is among the first so many. Only the one that has the mutex watches the leases, so a release
-//! wakes one session. The lease is made before it is counted, so that a listing alone tells the
+//! Whoever asks takes the semaphore's mutex, then adds its lease to the others and waits until there
+//! are no more than may be. Only the one that has the mutex watches the leases, so a release wakes
+//! one session. The lease is made before it is counted, so that a listing alone tells the
 //! truth, whatever replies were lost and whatever became of the limit.
 
 use std::pin::pin;
@@ -234,7 +234,8 @@ impl Semaphore {
 
     /// Adds leases while the gate is held, and gives it up when all of them are granted.
     ///
-    /// Without the gate somebody else may add leases, too, so its loss ends the attempt.
+    /// Without the gate somebody else may add leases, too, and each would wait for the other's to
+    /// go; so its loss ends the attempt.
     async fn admitted(
         &self,
         gate: Guard,

@@ -1,4 +1,4 @@
-//! Among the first so many: how those wait who do not have to be first.
+//! One of so many: how those wait who do not have to be first.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -33,10 +33,11 @@ enum News {
 }
 
 impl Contender {
-    /// Waits until fewer are ahead than there is room for.
+    /// Waits until there are no more znodes than there is room for.
     ///
-    /// Anybody ahead may go, so all of them are watched, by a listing for each change: a recipe
-    /// lets only one contender at a time come here. Room that becomes less ends nobody's hold.
+    /// Any of the others may go, so all of them are watched, by a listing for each change. They
+    /// are counted whatever their numbers, since one that came later may hold all the same; so a
+    /// recipe lets one owner at a time come here. Room that becomes less ends nobody's hold.
     pub(super) async fn wait_room(&self, seat: &mut Seat, room: &Room) -> Turn {
         if let Some(error) = seat.refused.take() {
             return Turn::Failed(error);
@@ -51,10 +52,10 @@ impl Contender {
             match &seat.ahead {
                 None => return Turn::NodeGone,
                 // Create and listing have just shown the own znode.
-                Some(ahead) if room.is_some_and(|room| ahead.len() < room) && is_fresh => {
+                Some(others) if room.is_some_and(|room| others.len() < room) && is_fresh => {
                     return Turn::Come;
                 }
-                Some(ahead) if room.is_some_and(|room| ahead.len() < room) => {
+                Some(others) if room.is_some_and(|room| others.len() < room) => {
                     return self.verdict(seat).await;
                 }
                 Some(_) if room.is_some() && !self.entry.yields_to.is_empty() => {

@@ -254,9 +254,14 @@ impl Contender {
         }
     }
 
-    /// Who is ahead of `own`, but for what stands beside it.
+    /// Who is in the way of `own`, but for what stands beside it: where room is waited for
+    /// everybody, else those ahead.
     pub(super) fn ahead(&self, children: &[String], own: &str) -> Option<Vec<String>> {
-        let mut ahead = plan::ahead(children, own, &self.entry.rule)?;
+        let rule = &self.entry.rule;
+        let mut ahead = match &self.entry.room {
+            Some(_) => plan::others(children, own, rule)?,
+            None => plan::ahead(children, own, rule)?,
+        };
         if let Some(beside) = &self.entry.beside {
             ahead.retain(|other| other != name(beside));
         }

@@ -1,5 +1,7 @@
 //! What operators and others do to leases and to the queue in front of them.
 
+use std::time::Duration;
+
 use lockkeeper::path::parent;
 use lockkeeper::{Acl, CreateMode, ErrorCode, Op, acl};
 use lockkeeper_recipes::{GuardState, Limit, LockError, LossReason, Semaphore};
@@ -113,6 +115,32 @@ async fn t51_foreign_children_are_no_leases() {
     granted(next).await.release().await.unwrap();
     let left = children(&client, &format!("{path}/leases")).await;
     assert_eq!(left.len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_count_whatever_their_numbers() {
+    let client = connect(&server().await).await;
+    let path = fresh_path("numbers");
+    let semaphore = Semaphore::new(&client, &path, 1).unwrap();
+    semaphore.acquire().await.unwrap().release().await.unwrap();
+    // Behind the end of the server's numbers, those of newcomers are no larger.
+    let theirs = format!("{path}/leases/_c_theirs-lease-2147483647");
+    client
+        .create(&theirs, "", CreateMode::Ephemeral)
+        .await
+        .unwrap();
+    assert_eq!(semaphore.try_acquire().await.unwrap_err(), LockError::Busy);
+    let waiting = queued(&semaphore, 0).await;
+    eventually("it waits", async || semaphore.held().await.unwrap() == 2).await;
+    let early = tokio::time::timeout(Duration::from_millis(200), async {
+        while !waiting.is_finished() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(early.await.is_err(), "admitted beside another");
+    client.delete(&theirs, None).await.unwrap();
+    granted(waiting).await.release().await.unwrap();
+    assert_empty(&client, &path).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
