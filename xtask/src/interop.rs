@@ -30,6 +30,13 @@ const BINDINGS: &[Suite] = &[
     ("Python on Apache 3.8", || suites::python("apache-3.8")),
 ];
 
+/// What concerns recipes: those of other libraries on one path with ours, and ours on Apache's
+/// server.
+pub(crate) fn recipes() -> Result<()> {
+    run(&["recipes::", "mutexes::"])?;
+    suites::run_all(&[("Recipes on Apache 3.9", || suites::recipes("apache-3.9"))])
+}
+
 /// Prepares the peers and runs the tests; `filters` go to the test program, so they may be parts of
 /// names or options such as `--skip ensemble`.
 pub(crate) fn run(filters: &[&str]) -> Result<()> {

@@ -10,6 +10,7 @@ mod install_c;
 mod interop;
 mod python;
 mod run;
+mod server;
 mod source;
 mod suites;
 mod test_c;
@@ -32,7 +33,8 @@ usage: cargo xtask COMMAND
              apache-3.9, apache-3.8
   test-python  run those of the Python package only
   interop    run the tests that need Java and Python software, which is fetched first;
-             further words go to the test program, such as a part of a name
+             further words go to the test program, such as a part of a name; --recipes
+             means those of recipes, and the recipes' own tests on Apache's server
   crash-loop [--restarts N] [--seed N]
              kill our server while it is written to, 200 times unless told otherwise, and
              look for every acknowledged write after each restart
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["test-c"] => test_c::run("ours"),
         ["test-c", peer] => test_c::run(peer),
         ["test-python"] => suites::run_python(),
+        ["interop", "--recipes"] => interop::recipes(),
         ["interop", ref filters @ ..] => interop::run(filters),
         ["crash-loop", ref flags @ ..] => crash_loop::run(flags),
         ["bench", ref options @ ..] => bench::run(options),

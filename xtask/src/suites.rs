@@ -7,7 +7,11 @@ use std::process::Command;
 
 use crate::python;
 use crate::run::{Result, cargo, watch};
+use crate::server::Server;
 use crate::test_c;
+
+/// Where the tests of the Rust crates look for a running server.
+const RUNNING_SERVER_VARIABLE: &str = "LOCKKEEPER_TEST_SERVER";
 
 /// Name of the language and how to run its tests.
 pub(crate) type Suite = (&'static str, fn() -> Result<Tally>);
@@ -100,6 +104,20 @@ pub(crate) fn count(command: &mut Command) -> Result<Tally> {
     })?;
     tally.broken = !succeeded;
     Ok(tally)
+}
+
+/// The tests of the recipes on a server of this make.
+pub(crate) fn recipes(peer: &str) -> Result<Tally> {
+    let server = Server::start(peer)?;
+    let mut tests = cargo(&[
+        "test",
+        "--locked",
+        "--no-fail-fast",
+        "--package",
+        "lockkeeper-recipes",
+        "--tests",
+    ]);
+    count(tests.env(RUNNING_SERVER_VARIABLE, &server.connect))
 }
 
 /// The tests of the Python package on a server of this make.

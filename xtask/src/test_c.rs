@@ -9,17 +9,16 @@
 
 mod prefix;
 mod programs;
-mod server;
 mod surface;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::run::Result;
+use crate::server::Server;
 use crate::suites::Tally;
 use prefix::{Link, Prefix};
 use programs::Program;
-use server::Server;
 
 const VALGRIND: [&str; 7] = [
     "valgrind",

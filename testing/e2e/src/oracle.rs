@@ -2,10 +2,12 @@
 //!
 //! It knows nothing of ZooKeeper, so it cannot share a mistake with a client or a server. Three
 //! things are required of a mutex: never two holders inside; fences rise from holder to holder;
-//! the lock is granted in the order of the sequence numbers. A holder says
+//! the lock is granted in the order of the sequence numbers. Those who share are inside together,
+//! up to a limit, and never with one who does not. A holder says
 //!
 //! ```text
 //! enter WHO FENCE SEQUENCE     after the lock was granted
+//! share WHO                    the same, for one that others may share with: readers, leases
 //! exit WHO                     before the lock is released
 //! ```
 //!
@@ -13,11 +15,17 @@
 //! wrong order, two holders really were inside. A connection that ends inside counts as an exit:
 //! its process died, and the server will pass the lock on.
 
-use std::collections::BTreeMap;
+#[cfg(feature = "interop")]
+mod link;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
+
+#[cfg(feature = "interop")]
+pub use self::link::OracleLink;
 
 /// A running oracle for one lock. It listens until it is dropped.
 #[derive(Debug)]
@@ -29,10 +37,18 @@ pub struct Oracle {
 impl Oracle {
     /// Starts to listen on a loopback port.
     pub fn start() -> io::Result<Self> {
+        Self::with_limit(usize::MAX)
+    }
+
+    /// The same, for at most so many that share at a time.
+    pub fn with_limit(limit: usize) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let oracle = Self {
             address: listener.local_addr()?,
-            ledger: Arc::default(),
+            ledger: Arc::new(Mutex::new(Ledger {
+                limit,
+                ..Ledger::default()
+            })),
         };
         let ledger = Arc::clone(&oracle.ledger);
         thread::spawn(move || accept(&listener, &ledger));
@@ -65,6 +81,8 @@ pub struct Report {
     pub entries: BTreeMap<String, u32>,
     /// How often the lock went from one holder to a different one.
     pub handovers: u32,
+    /// The most that were inside together.
+    pub sharers_max: usize,
     /// Holders whose connection ended inside.
     pub abandoned: u32,
     /// What went wrong, in words; empty for a lock that works.
@@ -81,6 +99,8 @@ impl Report {
 #[derive(Debug, Default)]
 struct Ledger {
     inside: Option<String>,
+    sharing: BTreeSet<String>,
+    limit: usize,
     last: Option<Turn>,
     report: Report,
     closed: bool,
@@ -97,6 +117,9 @@ impl Ledger {
     fn enter(&mut self, turn: Turn) -> Result<(), String> {
         let mut faults = Vec::new();
         if let Some(holder) = &self.inside {
+            faults.push(format!("{} entered while {holder} was inside", turn.who));
+        }
+        for holder in &self.sharing {
             faults.push(format!("{} entered while {holder} was inside", turn.who));
         }
         if let Some(last) = &self.last {
@@ -121,7 +144,25 @@ impl Ledger {
         self.judge(faults)
     }
 
+    fn share(&mut self, who: &str) -> Result<(), String> {
+        let mut faults = Vec::new();
+        if let Some(holder) = &self.inside {
+            faults.push(format!("{who} entered while {holder} was inside"));
+        }
+        self.sharing.insert(who.to_owned());
+        let count = self.sharing.len();
+        if count > self.limit {
+            faults.push(format!("{who} is one of {count} inside"));
+        }
+        self.report.sharers_max = self.report.sharers_max.max(count);
+        *self.report.entries.entry(who.to_owned()).or_default() += 1;
+        self.judge(faults)
+    }
+
     fn exit(&mut self, who: &str) -> Result<(), String> {
+        if self.sharing.remove(who) {
+            return Ok(());
+        }
         let mut faults = Vec::new();
         match self.inside.take() {
             Some(holder) if holder == who => {}
@@ -135,6 +176,9 @@ impl Ledger {
     }
 
     fn abandon(&mut self, who: &str) {
+        if self.sharing.remove(who) {
+            self.report.abandoned += 1;
+        }
         if self.inside.as_deref() == Some(who) {
             self.inside = None;
             self.report.abandoned += 1;
@@ -191,6 +235,10 @@ fn serve(
                 }
                 _ => Err(format!("not a turn: {line}")),
             },
+            ["share", who] => {
+                *inside = Some(who.to_owned());
+                lock(ledger).share(who)
+            }
             ["exit", who] => {
                 *inside = None;
                 lock(ledger).exit(who)
@@ -234,6 +282,21 @@ mod tests {
         assert_eq!(ledger.report.total(), 4);
         assert_eq!(ledger.report.handovers, 2);
         assert!(ledger.report.violations.is_empty());
+    }
+
+    #[test]
+    fn those_who_share_exclude_who_does_not_and_keep_to_the_limit() {
+        let mut ledger = Ledger {
+            limit: 2,
+            ..Ledger::default()
+        };
+        ledger.share("a").expect("the first");
+        ledger.share("b").expect("the second");
+        assert!(ledger.share("c").is_err());
+        ledger.exit("c").expect("it is inside");
+        assert!(ledger.enter(turn("d", 1, 1)).is_err());
+        assert!(ledger.share("e").is_err());
+        assert_eq!(ledger.report.sharers_max, 3);
     }
 
     #[test]

@@ -11,9 +11,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lockkeeper::Client;
+use lockkeeper_e2e::oracle::OracleLink;
 use lockkeeper_recipes::{Guard, LockError, Mutex};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -120,16 +119,14 @@ impl Contender {
 
     async fn run(&self, who: &str, count: u32, oracle: &str) -> Result<()> {
         let client = self.connect().await?;
-        let mut oracle = OracleLink::open(oracle).await?;
+        let mut oracle = OracleLink::open(oracle.parse()?).await?;
         let mutex = self.mutex(&client, who)?;
         for _ in 0..count {
             let guard = mutex.lock().await?;
             let (sequence, _) = name_of(&guard)?;
             let fence = guard.fence().get();
-            oracle
-                .ask(&format!("enter {who} {fence} {sequence}"))
-                .await?;
-            oracle.ask(&format!("exit {who}")).await?;
+            oracle.enter(who, fence, sequence).await?;
+            oracle.exit(who).await?;
             guard.release().await?;
         }
         Ok(client.close().await?)
@@ -143,28 +140,6 @@ fn name_of(guard: &Guard) -> Result<(i32, &str)> {
         .split_at_checked(znode.len().wrapping_sub(10))
         .ok_or("a contender's name ends with ten digits")?;
     Ok((digits.parse()?, znode))
-}
-
-/// A connection to the judge.
-struct OracleLink(BufReader<TcpStream>);
-
-impl OracleLink {
-    async fn open(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self(BufReader::new(stream)))
-    }
-
-    /// Says one line and waits for its `ok`.
-    async fn ask(&mut self, line: &str) -> Result<()> {
-        self.0.write_all(format!("{line}\n").as_bytes()).await?;
-        let mut answer = String::new();
-        self.0.read_line(&mut answer).await?;
-        match answer.trim_end() {
-            "ok" => Ok(()),
-            other => Err(format!("{line} answered with {other:?}").into()),
-        }
-    }
 }
 
 fn say(line: &str) -> io::Result<()> {

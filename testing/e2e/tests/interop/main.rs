@@ -15,5 +15,6 @@ mod directories;
 mod failover;
 mod mutexes;
 mod partitions;
+mod recipes;
 mod rust_client;
 mod servers;

@@ -27,6 +27,11 @@ final class OracleLink implements AutoCloseable {
         ask("enter " + who + " " + fence + " " + sequence);
     }
 
+    /** Reports that the section was entered by one who shares it. */
+    void share(String who) throws IOException {
+        ask("share " + who);
+    }
+
     /** Reports that the section is about to be left. */
     void exit(String who) throws IOException {
         ask("exit " + who);

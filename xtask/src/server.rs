@@ -1,4 +1,4 @@
-//! A server for the programs.
+//! A server of any make for tests in other programs.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -8,13 +8,13 @@ use crate::run::{Result, cargo};
 
 /// A server of `lockkeeper-peers`, which stops it when its input ends: at the latest with this
 /// process.
-pub(super) struct Server {
-    pub(super) connect: String,
+pub(crate) struct Server {
+    pub(crate) connect: String,
     process: Child,
 }
 
 impl Server {
-    pub(super) fn start(peer: &str) -> Result<Self> {
+    pub(crate) fn start(peer: &str) -> Result<Self> {
         let words = [
             "run",
             "--locked",
