@@ -61,6 +61,8 @@ pub struct Seen {
     pub direction: Direction,
     /// Its opcode; of a reply, the opcode of its request.
     pub opcode: i32,
+    /// When it came by: before the other side had it.
+    pub at: Instant,
 }
 
 #[derive(Debug)]

@@ -1,8 +1,10 @@
 //! Contends for this project's mutex on behalf of a test.
 //!
 //! Arguments: connect string, lock path, name. Then one command per line of input and one answer
-//! per line of output, as the README lists them. The commands are read without any runtime, each
-//! carried out before the next one is read; only `run` has tasks of its own.
+//! per line of output, as the README lists them, and three more: `state`, and what a holder writes,
+//! `put VALUE` to a resource that compares fences, `write PATH VALUE` to a znode. The commands are
+//! read without any runtime, each carried out before the next one is read; only `run` has tasks of
+//! its own.
 
 #![forbid(unsafe_code)]
 
@@ -10,7 +12,7 @@ use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use lockkeeper::Client;
+use lockkeeper::{Client, Op};
 use lockkeeper_e2e::oracle::OracleLink;
 use lockkeeper_recipes::{Guard, LockError, Mutex};
 use tokio::runtime::Runtime;
@@ -76,6 +78,22 @@ fn serve(contender: &Contender) -> Result<()> {
                 let guard: Guard = held.take().ok_or("released without being held")?;
                 runtime.block_on(guard.release())?;
                 say("released")?;
+            }
+            ["state"] => {
+                let guard = held.as_ref().ok_or("asked without being held")?;
+                say(&format!("state {:?}", guard.state()))?;
+            }
+            ["put", value] => {
+                let guard = held.as_ref().ok_or("put without being held")?;
+                say(&format!("put {} {value}", guard.fence()))?;
+            }
+            ["write", path, value] => {
+                let guard = held.as_ref().ok_or("wrote without being held")?;
+                let ops = vec![Op::set(path, value.to_owned(), None)];
+                match runtime.block_on(guard.write(ops)) {
+                    Ok(_) => say("written")?,
+                    Err(error) => say(&format!("refused {error:?}"))?,
+                }
             }
             ["run", count, oracle, sessions] => {
                 let (count, sessions) = (count.parse()?, sessions.parse()?);

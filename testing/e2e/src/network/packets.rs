@@ -4,11 +4,11 @@
 #[derive(Debug, Default)]
 pub(super) struct Packets {
     bytes: Vec<u8>,
-    /// A snapshot has come by, which is no packet, and its end is not searched for.
-    is_lost: bool,
+    /// A snapshot comes by, which is no packet.
+    in_snapshot: bool,
 }
 
-/// One packet, or bytes of a stream that is no longer understood.
+/// One packet, or a part of a snapshot.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Packet {
     kind: i32,
@@ -18,6 +18,8 @@ pub(super) struct Packet {
 const COMMIT: i32 = 4;
 const SYNC: i32 = 7;
 const SNAP: i32 = 15;
+/// What a snapshot ends with: a string with its length.
+const SNAP_END: &[u8] = b"\0\0\0\x0aBenWasHere";
 
 impl Packet {
     /// Whether it goes the way of commits: applied by the learner in order, one after the other.
@@ -34,16 +36,30 @@ impl Packets {
 
     /// The next packet, if it is complete.
     pub(super) fn next(&mut self) -> Option<Packet> {
-        if self.is_lost {
-            let bytes = std::mem::take(&mut self.bytes);
-            return (!bytes.is_empty()).then_some(Packet { kind: 0, bytes });
+        if self.in_snapshot {
+            return self.next_of_snapshot();
         }
         let len = self.len_of_next()?;
         let rest = self.bytes.split_off(len);
         let bytes = std::mem::replace(&mut self.bytes, rest);
         let kind = i32::from_be_bytes(*bytes.first_chunk()?);
-        self.is_lost = kind == SNAP;
+        self.in_snapshot = kind == SNAP;
         Some(Packet { kind, bytes })
+    }
+
+    /// All there is but what may be the beginning of the end.
+    fn next_of_snapshot(&mut self) -> Option<Packet> {
+        let mut windows = self.bytes.windows(SNAP_END.len());
+        let len = match windows.position(|window| window == SNAP_END) {
+            Some(at) => {
+                self.in_snapshot = false;
+                at + SNAP_END.len()
+            }
+            None => self.bytes.len().saturating_sub(SNAP_END.len() - 1),
+        };
+        let rest = self.bytes.split_off(len);
+        let bytes = std::mem::replace(&mut self.bytes, rest);
+        (len > 0).then_some(Packet { kind: SNAP, bytes })
     }
 
     fn len_of_next(&self) -> Option<usize> {
@@ -87,6 +103,17 @@ mod tests {
         bytes
     }
 
+    /// The packets of a stream that arrives in pieces.
+    fn split(stream: &[u8], piece: usize) -> Vec<Packet> {
+        let mut packets = Packets::default();
+        let mut found = Vec::new();
+        for bytes in stream.chunks(piece) {
+            packets.push(bytes);
+            found.extend(std::iter::from_fn(|| packets.next()));
+        }
+        found
+    }
+
     #[test]
     fn packets_come_out_whole_however_they_arrive() {
         let sent = [
@@ -96,12 +123,7 @@ mod tests {
         ];
         let stream = sent.concat();
         for chunk in 1..stream.len() {
-            let mut packets = Packets::default();
-            let mut found = Vec::new();
-            for bytes in stream.chunks(chunk) {
-                packets.push(bytes);
-                found.extend(std::iter::from_fn(|| packets.next()));
-            }
+            let found = split(&stream, chunk);
             let committed: Vec<bool> = found.iter().map(Packet::is_committed).collect();
             assert_eq!(committed, [true, false, true], "chunks of {chunk}");
             assert!(
@@ -114,11 +136,20 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_snapshot_nothing_is_a_packet() {
-        let mut packets = Packets::default();
-        packets.push(&packet(SNAP, None, -1));
-        packets.push(&[0, 0, 0, 4]);
-        assert_eq!(packets.next().expect("a packet").kind, SNAP);
-        assert!(!packets.next().expect("bytes").is_committed());
+    fn a_snapshot_is_passed_over() {
+        let snapshot = [
+            packet(SNAP, None, -1),
+            b"BenWas".to_vec(),
+            SNAP_END.to_vec(),
+        ];
+        let stream = [snapshot.concat(), packet(COMMIT, None, -1)].concat();
+        for chunk in 1..stream.len() {
+            let mut found = split(&stream, chunk);
+            let last = found.pop().expect("a packet");
+            assert!(last.is_committed(), "chunks of {chunk}");
+            assert!(!found.iter().any(Packet::is_committed));
+            let passed: Vec<u8> = found.into_iter().flat_map(|packet| packet.bytes).collect();
+            assert_eq!(passed, snapshot.concat());
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Instant;
 
 use super::frames::{Namer, Piece, Splitter};
 use super::rule::{Action, Direction};
@@ -117,6 +118,7 @@ fn carry(link: &Link, shared: &Shared, direction: Direction) -> io::Result<()> {
                 connection: link.number,
                 direction,
                 opcode,
+                at: Instant::now(),
             };
             let Some((number, action)) = shared.judge(seen) else {
                 target.write_all(&frame)?;

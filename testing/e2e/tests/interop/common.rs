@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lockkeeper::{Client, ErrorCode};
+use lockkeeper_e2e::oracle::OracleLink;
 use lockkeeper_recipes::{Guard, LockError, Mutex};
 use tokio::task::JoinHandle;
 
@@ -77,4 +78,15 @@ pub(crate) async fn assert_clean(client: &Client) {
         contenders(client).await.is_empty()
     })
     .await;
+}
+
+/// Tells the oracle of a turn.
+pub(crate) async fn turn(link: &mut OracleLink, who: &str, guard: &Guard) {
+    let digits = &guard.path()[guard.path().len() - 10..];
+    let sequence = digits.parse().expect("ten digits");
+    let fence = guard.fence().get();
+    link.enter(who, fence, sequence)
+        .await
+        .expect("no violation");
+    link.exit(who).await.expect("no violation");
 }

@@ -1,15 +1,18 @@
 //! Our client and our mutex while the server they work with dies: alone, or as a leader.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lockkeeper::{Client, CreateMode, Outcome, Zxid};
+use lockkeeper_e2e::oracle::OracleLink;
 use lockkeeper_e2e::{Ensemble, Oracle, Peer, Server, wait};
 use tokio::sync::mpsc;
 
+use crate::common::{LONG, assert_clean, connect, eventually, mutex, turn};
 use crate::mutexes::OWN;
-
-const LONG: Duration = Duration::from_secs(60);
 
 /// Writes before the leader dies, and again afterwards.
 const WRITES: usize = 100;
@@ -175,4 +178,62 @@ fn the_mutex_survives_its_leader() {
             contender.quit().expect("an orderly end");
         }
     }
+}
+
+/// Members go down and come back one after the other, the leader last, under fifty contenders.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t35_a_rolling_restart_loses_no_waiter_and_lets_nobody_in_twice() {
+    const CONTENDERS: usize = 50;
+    let mut ensemble = Ensemble::start(&[Peer::Apache39; 3]).expect("it starts");
+    let servers = ensemble.connect_string();
+    let oracle = Oracle::start().expect("a loopback port");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let contenders: Vec<_> = (0..CONTENDERS)
+        .map(|i| {
+            let (servers, is_over) = (servers.clone(), Arc::clone(&is_over));
+            tokio::spawn(contend(servers, oracle.address(), i, is_over))
+        })
+        .collect();
+    let all_have_turns = async || {
+        let before = oracle.report().entries;
+        eventually("a turn for everybody", async || {
+            let now = oracle.report().entries;
+            let had = |(who, turns)| before.get(who).unwrap_or(&0) < turns;
+            now.len() == CONTENDERS && now.iter().all(had)
+        })
+        .await;
+    };
+    all_have_turns().await;
+    let leader = ensemble.await_leader().expect("someone leads");
+    for place in 1..=3 {
+        let member = ensemble.member_mut((leader + place) % 3);
+        member.terminate(LONG).expect("it runs");
+        member.restart().expect("it comes back");
+        all_have_turns().await;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    for contender in contenders {
+        contender
+            .await
+            .expect("every turn is granted and given back");
+    }
+    let report = oracle.report();
+    assert_eq!(report.violations, [""; 0]);
+    println!("{} turns", report.total());
+    assert_clean(&connect(&servers, SESSION).await).await;
+}
+
+const SESSION: Duration = Duration::from_secs(20);
+
+/// Takes turns until it is over.
+async fn contend(servers: String, oracle: SocketAddr, number: usize, is_over: Arc<AtomicBool>) {
+    let client = connect(&servers, SESSION).await;
+    let mut oracle = OracleLink::open(oracle).await.expect("it listens");
+    let (lock, who) = (mutex(&client), format!("contender-{number}"));
+    while !is_over.load(Ordering::Relaxed) {
+        let guard = lock.lock().await.expect("a grant");
+        turn(&mut oracle, &who, &guard).await;
+        guard.release().await.expect("it is held");
+    }
+    client.close().await.expect("an orderly end");
 }

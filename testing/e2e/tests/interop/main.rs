@@ -13,6 +13,7 @@ mod command_line;
 mod common;
 mod directories;
 mod failover;
+mod holders;
 mod mutexes;
 mod partitions;
 mod recipes;

@@ -43,7 +43,7 @@ pub(crate) const OWN: [(&str, Connect); 3] = [
 ];
 
 /// Our own mutex, from Rust.
-fn lockkeeper(connect: &str, lock_path: &str, name: &str) -> io::Result<MutexPeer> {
+pub(crate) fn lockkeeper(connect: &str, lock_path: &str, name: &str) -> io::Result<MutexPeer> {
     let command = Command::new(env!("CARGO_BIN_EXE_lockkeeper-mutex"));
     MutexPeer::from_command(command, connect, lock_path, name)
 }

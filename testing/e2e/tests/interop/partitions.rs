@@ -1,10 +1,11 @@
 //! Our mutex while members of the ensemble lose sight of each other, or lag behind.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use lockkeeper::Client;
 use lockkeeper_e2e::proxy::{Action, Direction, Rule, op};
-use lockkeeper_e2e::{Ensemble, Peer, Proxy, Settings};
+use lockkeeper_e2e::{Ensemble, Peer, Proxy, Server, Settings};
 use lockkeeper_recipes::{GuardState, LossReason, Mutex};
 
 use crate::common::{
@@ -144,4 +145,44 @@ async fn t36b_a_strict_guard_behind_a_cut_off_follower_knows_before_the_next_gra
     assert!(next.fence() > told.fence());
     next.confirm().await.expect("it is held");
     next.release().await.expect("it is held");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t27_a_create_that_arrives_after_its_session_has_moved_makes_no_contender() {
+    let ensemble = Ensemble::start(&[Peer::Apache39; 3]).expect("it starts");
+    let member = |place: usize| ensemble.members()[place].address();
+    arrive_late(member(0), member(1)).await;
+    for peer in Peer::under_test() {
+        let server = Server::standalone(peer).expect("it starts");
+        arrive_late(server.address(), server.address()).await;
+    }
+}
+
+/// Holds a create on its way to one server until the session has gone over to the other.
+async fn arrive_late(server: SocketAddr, other: SocketAddr) {
+    let proxy = Proxy::start(server).expect("a port is free");
+    let client = connect(&proxy.connect_string(), SHORT_SESSION).await;
+    let beside = connect(&server.to_string(), LONG_SESSION).await;
+    let lock = prepared(&client).await;
+    let late = proxy.install(Rule::request(op::CREATE2).then(Action::Hold));
+    proxy.redirect(other);
+    let waiting = lock.clone();
+    let waiter = tokio::spawn(async move { waiting.lock().await });
+    late.await_fired(LONG).expect("it creates a contender");
+    // Nothing comes over the link any more, so the client leaves it.
+    let guard = waiter.await.expect("it does not panic").expect("a grant");
+    beside.sync("/").await.expect("a reply");
+    let held = contenders(&beside).await;
+    assert_eq!(held.len(), 1);
+    late.release();
+    eventually("the old link is worked off", async || {
+        proxy.connections() == 1
+    })
+    .await;
+    // Goes the way of the late create, behind it.
+    beside.sync("/").await.expect("a reply");
+    assert_eq!(contenders(&beside).await, held);
+    guard.confirm().await.expect("it is held");
+    guard.release().await.expect("it is held");
+    assert_clean(&beside).await;
 }

@@ -9,11 +9,11 @@ use lockkeeper_e2e::lines::LinePeer;
 use lockkeeper_e2e::oracle::{OracleLink, Report};
 use lockkeeper_e2e::{Oracle, Peer, Server, java, python};
 use lockkeeper_recipes::{
-    Barrier, DoubleBarrier, Election, ElectionLayout, Group, GroupEvent, GroupLayout, Guard,
-    RecipeError, RwLock, SharedCount, SharedValue,
+    Barrier, DoubleBarrier, Election, ElectionLayout, Group, GroupEvent, GroupLayout, RecipeError,
+    RwLock, SharedCount, SharedValue,
 };
 
-use crate::common::{LONG, connect};
+use crate::common::{LONG, connect, turn};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Sessions of each library.
@@ -98,17 +98,6 @@ where
     assert_eq!(report.violations, [""; 0]);
     assert_eq!(report.total(), 2 * SESSIONS * COUNT);
     report
-}
-
-/// Tells the oracle of a turn.
-async fn turn(link: &mut OracleLink, who: &str, guard: &Guard) {
-    let digits = &guard.path()[guard.path().len() - 10..];
-    let sequence = digits.parse().expect("ten digits");
-    let fence = guard.fence().get();
-    link.enter(who, fence, sequence)
-        .await
-        .expect("no violation");
-    link.exit(who).await.expect("no violation");
 }
 
 async fn elections(layout: ElectionLayout, command: &'static str) {
