@@ -118,10 +118,9 @@ impl Client {
     /// the timeout after the newest answered request was sent. `None` once the session is over.
     ///
     /// Before this instant nobody else holds a lock that rests on this session's ephemerals. It
-    /// says nothing about a process that is paused between the look and the act, nor about a
-    /// machine that was suspended, whose monotonic clock on Linux stands still meanwhile, nor about
-    /// servers whose minimum timeout was set below two ticks: protect what matters by fencing. What
-    /// a server without a quorum answers does not move it.
+    /// says nothing about a process that is paused between the look and the act, nor about servers
+    /// whose minimum timeout was set below two ticks: protect what matters by fencing. What a server
+    /// without a quorum answers does not move it. Compare it with [`Client::now`].
     pub fn lease_deadline(&self) -> Option<Instant> {
         self.owner.shared.status.look(|view| view.lease)
     }
@@ -166,7 +165,8 @@ impl Client {
         }
     }
 
-    /// Now, by the client's clock.
+    /// Now, by the client's clock: as [`Instant::now`], and on Linux ahead of it by the time for
+    /// which the machine was suspended since the process began to look.
     pub fn now(&self) -> Instant {
         self.owner.shared.runtime.now()
     }

@@ -11,6 +11,7 @@ use bytes::BytesMut;
 use futures::future::BoxFuture;
 use lockkeeper_session::{HostPort, LinkLoss};
 
+mod suspension;
 mod tokio;
 
 pub use self::tokio::TokioRuntime;
@@ -23,13 +24,14 @@ pub trait Runtime: Send + Sync + 'static {
     /// is tried on all of them. Dropping the future gives the attempt up.
     fn connect(&self, server: HostPort) -> BoxFuture<'static, Result<Box<dyn Link>, LinkLoss>>;
 
-    /// Ends at the given time, or at once if it has passed.
+    /// Ends at the given time, or at once if it has passed. If timers stand still while the clock
+    /// goes on, as on a suspended machine, it ends with the first poll after that.
     fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()>;
 
     /// Runs a task to its end; may be called from any thread.
     fn spawn(&self, task: BoxFuture<'static, ()>);
 
-    /// Monotonic time.
+    /// Time as it passes for the servers: monotonic, and going on while this machine is suspended.
     fn now(&self) -> Instant;
 
     /// A number that differs from client to client.

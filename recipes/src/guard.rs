@@ -89,13 +89,13 @@ impl Guard {
 
     /// What may be relied on now.
     ///
-    /// The deadline is looked at here and not only when the background task runs, so that a
-    /// process which wakes from a pause sees `PossiblyLost` at once. It counts from the last
-    /// answered request and allows for a server that relays contact with delay, but not for a
-    /// follower that was cut off from its leader for longer than that
+    /// The deadline is looked at here and not only when the background task runs, so that a process
+    /// which wakes from a pause, or on Linux with its machine from a suspension, sees `PossiblyLost`
+    /// at once. It counts from the last answered request and allows for a server that relays contact
+    /// with delay, but not for a follower that was cut off from its leader for longer than that
     /// ([`Client::lease_deadline`]); the guard of a [strict](crate::MutexBuilder::strict) lock
-    /// counts only what a quorum must have heard ([`Client::confirmed_deadline`]). Neither allows
-    /// for a clock that stood still while the machine was suspended. Only the fence is exact.
+    /// counts only what a quorum must have heard ([`Client::confirmed_deadline`]). Only the fence is
+    /// exact.
     pub fn state(&self) -> GuardState {
         let state = self.cell().read(|view| view.state);
         match state.is_safe() && self.remaining().is_zero() {

@@ -1,11 +1,11 @@
 //! The runtime of production: tokio's sockets, timers and tasks.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use futures::future::BoxFuture;
@@ -14,18 +14,21 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::runtime::Handle;
 
+use super::suspension::suspended;
 use super::{Link, Runtime};
 
 /// A tokio runtime, held by its handle.
 #[derive(Clone, Debug)]
 pub struct TokioRuntime {
     handle: Handle,
+    /// What tokio's time lags behind.
+    suspended: fn() -> Duration,
 }
 
 impl TokioRuntime {
     /// Uses the given runtime, whose I/O and time must be enabled.
     pub fn new(handle: Handle) -> Self {
-        Self { handle }
+        Self { handle, suspended }
     }
 
     /// Uses the runtime this is called in; outside of one it fails with [`Misuse::NoRuntime`].
@@ -56,19 +59,28 @@ impl Runtime for TokioRuntime {
         })
     }
 
+    /// tokio's timers stand still while the machine is suspended, so the time is looked at anew with
+    /// every poll.
     fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
         // A timer finds its runtime when it is made, and this thread may have none.
         let _guard = self.handle.enter();
-        Box::pin(tokio::time::sleep_until(at.into()))
+        let timer_at = at.checked_sub((self.suspended)()).unwrap_or(at);
+        let mut timer = Box::pin(tokio::time::sleep_until(timer_at.into()));
+        let runtime = self.clone();
+        Box::pin(poll_fn(move |cx| match timer.as_mut().poll(cx) {
+            Poll::Pending if runtime.now() < at => Poll::Pending,
+            _ => Poll::Ready(()),
+        }))
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
         self.handle.spawn(task);
     }
 
+    /// tokio's time, and what the machine has missed of it.
     fn now(&self) -> Instant {
         let _guard = self.handle.enter();
-        tokio::time::Instant::now().into_std()
+        tokio::time::Instant::now().into_std() + (self.suspended)()
     }
 
     /// The standard library's hasher keys: operating system entropy without a dependency.
@@ -116,7 +128,35 @@ impl Link for TcpLink {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use futures::poll;
+
     use super::*;
+
+    #[tokio::test]
+    async fn t37_a_timer_ends_with_the_first_poll_behind_a_suspension() {
+        static SLEPT_SECS: AtomicU64 = AtomicU64::new(0);
+        let runtime = TokioRuntime {
+            suspended: || Duration::from_secs(SLEPT_SECS.load(Ordering::Relaxed)),
+            ..TokioRuntime::current().unwrap()
+        };
+        let hour = Duration::from_secs(3600);
+        let start = runtime.now();
+        let mut sleep = runtime.sleep_until(start + hour);
+        assert_eq!(poll!(&mut sleep), Poll::Pending);
+        SLEPT_SECS.store(3000, Ordering::Relaxed);
+        assert_eq!(poll!(&mut sleep), Poll::Pending);
+        let mut later = runtime.sleep_until(start + hour);
+        assert_eq!(poll!(&mut later), Poll::Pending);
+        SLEPT_SECS.store(3600, Ordering::Relaxed);
+        assert_eq!(poll!(&mut sleep), Poll::Ready(()));
+        assert_eq!(poll!(&mut later), Poll::Ready(()));
+        assert!(runtime.now() >= start + hour);
+        runtime
+            .sleep_until(runtime.now() + Duration::from_millis(1))
+            .await;
+    }
 
     #[test]
     fn every_address_comes_first_now_and_then() {

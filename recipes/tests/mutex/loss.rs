@@ -1,9 +1,12 @@
 //! Holders that lose touch: what they are told, and when.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
-use lockkeeper::{Client, Op};
+use futures::future::{BoxFuture, join_all};
+use lockkeeper::runtime::{Link, Runtime, TokioRuntime};
+use lockkeeper::{Client, HostPort, LinkLoss, Op};
 use lockkeeper_recipes::{GuardState, LockError, LossReason, Mutex};
 
 use crate::common::{
@@ -139,4 +142,62 @@ fn a_lease_that_ran_out_on_a_live_link_is_carried_on_by_proof() {
         guard.release().await.unwrap();
     });
     elsewhere.shutdown_background();
+}
+
+/// A machine that can be suspended: its clock goes on meanwhile, its timers do not. A runtime has no
+/// wall clock, so whoever sets that changes nothing.
+struct Machine {
+    tokio: TokioRuntime,
+    slept_ms: AtomicU64,
+}
+
+impl Machine {
+    fn slept(&self) -> Duration {
+        Duration::from_millis(self.slept_ms.load(Ordering::Relaxed))
+    }
+}
+
+impl Runtime for Machine {
+    fn connect(&self, server: HostPort) -> BoxFuture<'static, Result<Box<dyn Link>, LinkLoss>> {
+        self.tokio.connect(server)
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+        self.tokio.sleep_until(at - self.slept())
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.tokio.spawn(task);
+    }
+
+    fn now(&self) -> Instant {
+        self.tokio.now() + self.slept()
+    }
+
+    fn seed(&self) -> u64 {
+        self.tokio.seed()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t37_a_holder_whose_machine_was_suspended_is_told_at_the_first_look() {
+    let machine = Arc::new(Machine {
+        tokio: TokioRuntime::current().unwrap(),
+        slept_ms: AtomicU64::new(0),
+    });
+    let builder = Client::builder(server().await).runtime(Arc::clone(&machine) as Arc<dyn Runtime>);
+    let client = builder.connect().await.unwrap();
+    let path = fresh_path("t37");
+    let guard = prepared(&client, &path).await.lock().await.unwrap();
+    assert_eq!(guard.state(), GuardState::Held);
+    let lost = guard.lost();
+    let slept = 2 * client.negotiated_timeout();
+    machine
+        .slept_ms
+        .store(slept.as_millis() as u64, Ordering::Relaxed);
+    assert!(!guard.state().is_safe());
+    assert_eq!(guard.remaining(), Duration::ZERO);
+    // Who only waits is told with the next heartbeat.
+    let lost = tokio::time::timeout(PATIENCE, lost).await.unwrap();
+    assert!(!lost.is_safe());
 }
