@@ -9,8 +9,8 @@ use lockkeeper_e2e::lines::LinePeer;
 use lockkeeper_e2e::oracle::{OracleLink, Report};
 use lockkeeper_e2e::{Oracle, Peer, Server, java, python};
 use lockkeeper_recipes::{
-    Barrier, DoubleBarrier, Election, ElectionLayout, Group, GroupEvent, GroupLayout, RecipeError,
-    RwLock, SharedCount, SharedValue,
+    Barrier, DoubleBarrier, Election, ElectionLayout, Group, GroupEvent, GroupLayout, Guard,
+    RecipeError, RwLock, Semaphore, SharedCount, SharedValue,
 };
 
 use crate::common::{LONG, connect, turn};
@@ -158,6 +158,36 @@ async fn t102_curators_read_write_lock_and_ours_exclude_each_other() {
             report.handovers > 5,
             "{peer}: hardly any contention: {report:?}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t102_leases_of_curators_semaphore_and_ours_keep_to_one_limit() {
+    const LIMIT: usize = 3;
+    for (peer, server) in servers() {
+        let servers = server.connect_string();
+        let command = |oracle| format!("semaphore /semaphore {COUNT} {oracle} {LIMIT}");
+        let ours = |who: String, client: Client, mut link: OracleLink| async move {
+            let semaphore = Semaphore::new(&client, "/semaphore", LIMIT).expect("a path");
+            // Each lease is held until the next one is, so that there is something to share.
+            let mut held: Option<(String, Guard)> = None;
+            for number in 0..COUNT {
+                let guard = semaphore.acquire_timeout(LONG).await;
+                let guard = guard.expect("it is our turn");
+                let name = format!("{who}-{number}");
+                link.share(&name).await.expect("no violation");
+                if let Some((name, guard)) = held.replace((name, guard)) {
+                    link.exit(&name).await.expect("no violation");
+                    guard.release().await.expect("it is held");
+                }
+            }
+            if let Some((name, guard)) = held {
+                link.exit(&name).await.expect("no violation");
+                guard.release().await.expect("it is held");
+            }
+        };
+        let report = contest(&servers, LIMIT, command, ours).await;
+        assert!(report.sharers_max > 1, "{peer}: nobody shared: {report:?}");
     }
 }
 
