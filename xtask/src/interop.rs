@@ -22,8 +22,12 @@ const PYTHON_VARIABLE: &str = "LOCKKEEPER_PYTHON";
 /// Where the tests look for the contender in C.
 const C_MUTEX_VARIABLE: &str = "LOCKKEEPER_C_MUTEX";
 
-/// The suites of the other languages, on Apache's servers.
-const BINDINGS: &[Suite] = &[
+/// The recipes' own tests, on Apache's server.
+const RECIPES: Suite = ("Recipes on Apache 3.9", || suites::recipes("apache-3.9"));
+
+/// Suites that are there for any server, on Apache's.
+const ON_APACHE: &[Suite] = &[
+    RECIPES,
     ("C on Apache 3.9", || test_c::behaviour("apache-3.9")),
     ("C on Apache 3.8", || test_c::behaviour("apache-3.8")),
     ("Python on Apache 3.9", || suites::python("apache-3.9")),
@@ -34,7 +38,7 @@ const BINDINGS: &[Suite] = &[
 /// server.
 pub(crate) fn recipes() -> Result<()> {
     run(&["recipes::", "mutexes::"])?;
-    suites::run_all(&[("Recipes on Apache 3.9", || suites::recipes("apache-3.9"))])
+    suites::run_all(&[RECIPES])
 }
 
 /// Prepares the peers and runs the tests; `filters` go to the test program, so they may be parts of
@@ -82,7 +86,7 @@ pub(crate) fn run(filters: &[&str]) -> Result<()> {
     suites::conclude(tally)?;
     // A name given means one of the tests above.
     if filters.is_empty() {
-        suites::run_all(BINDINGS)
+        suites::run_all(ON_APACHE)
     } else {
         Ok(())
     }

@@ -9,5 +9,6 @@ mod config;
 mod countdown;
 mod double_barrier;
 mod group;
+mod refused;
 mod rendezvous;
 mod value;
