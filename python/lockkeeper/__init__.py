@@ -18,14 +18,27 @@ preload, Celery) the child creates its own; the parent's client, used there, rai
 
 from . import _process as _process
 from ._config import ConfigStatus, Revision, Snapshot
-from ._lockkeeper import Filled, Holder, Joined, Left, Member, Stat, Versioned
+from ._lockkeeper import (
+    Filled,
+    Holder,
+    Joined,
+    KnownLeader,
+    Left,
+    Member,
+    Participant,
+    Stat,
+    Versioned,
+)
 from ._sync.barrier import Barrier, CountdownLatch, DoubleBarrier, Party, Rendezvous
 from ._sync.changes import Changes
 from ._sync.client import Client
 from ._sync.config import Config, ConfigChanges, ConfigSet
 from ._sync.connect import connect
+from ._sync.election import Candidate, CandidateStates, Election, Leader
 from ._sync.group import Group, Membership
 from ._sync.lock import Guard, Lock
+from ._sync.rwlock import ReadGuard, RwLock, WriteGuard
+from ._sync.semaphore import Semaphore
 from ._sync.value import SharedCount, SharedValue
 from ._values import (
     ADMIN,
@@ -38,6 +51,8 @@ from ._values import (
     READ_ONLY,
     WRITE,
     Acl,
+    CandidateState,
+    CandidateStatus,
     CreateMode,
     GuardState,
     SessionState,
@@ -73,6 +88,7 @@ from .errors import (
     SessionExpired,
     Unimplemented,
     Unreachable,
+    UpgradeConflict,
 )
 
 __all__ = [
@@ -90,6 +106,10 @@ __all__ = [
     "BadArguments",
     "BadVersion",
     "Barrier",
+    "Candidate",
+    "CandidateState",
+    "CandidateStates",
+    "CandidateStatus",
     "Changed",
     "Changes",
     "Client",
@@ -104,6 +124,7 @@ __all__ = [
     "CountdownLatch",
     "CreateMode",
     "DoubleBarrier",
+    "Election",
     "Filled",
     "ForkedError",
     "Group",
@@ -113,7 +134,9 @@ __all__ = [
     "InvalidACL",
     "InvalidArgument",
     "Joined",
+    "KnownLeader",
     "LayoutConflict",
+    "Leader",
     "Left",
     "Lock",
     "LockError",
@@ -130,12 +153,16 @@ __all__ = [
     "NotReadOnly",
     "OperationError",
     "OperationTimeout",
+    "Participant",
     "Party",
     "ProtocolError",
     "QueueFull",
     "QuotaExceeded",
+    "ReadGuard",
     "Rendezvous",
     "Revision",
+    "RwLock",
+    "Semaphore",
     "SessionExpired",
     "SessionState",
     "SharedCount",
@@ -144,6 +171,8 @@ __all__ = [
     "Stat",
     "Unimplemented",
     "Unreachable",
+    "UpgradeConflict",
     "Versioned",
+    "WriteGuard",
     "connect",
 ]

@@ -111,6 +111,14 @@ class NativeKept(Protocol):
     def lost(self) -> Pending[Optional[str]]: ...
 
 
+class NativeAcquiring(Protocol):
+    """What the native half acquires from."""
+
+    def acquire(self, timeout: Optional[float]) -> Pending[Hold]: ...
+    def try_acquire(self) -> Pending[Optional[Hold]]: ...
+    def queue_position(self) -> Pending[int]: ...
+
+
 class BaseKept:
     """The facts of something that is kept, which stands in the ensemble by a znode."""
 
@@ -180,9 +188,10 @@ def is_held(kept: NativeKept) -> bool:
 
 def give_back(result: object) -> None:
     """Gives back what nobody waits for any more, if it is something to be kept."""
-    if isinstance(result, (Hold, Membership, Party)):
-        # Not waited for: it goes in the background.
-        result.release()
+    for thing in result if isinstance(result, list) else [result]:
+        if isinstance(thing, (Hold, Membership, Party)):
+            # Not waited for: it goes in the background.
+            thing.release()
 
 
 class _Unraisable:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Dict, Generic, List, Optional, Sequence, Tuple, TypeVar, Union, final
 
 from ._config import Look
+from ._values import Fares
 
 T = TypeVar("T")
 
@@ -145,6 +146,7 @@ class Contest:
         entries: Optional[Sequence[Tuple[int, str, str]]],
         requeue: bool,
         refuse_blind_names: bool,
+        strict: bool,
     ) -> Contest: ...
     def acquire(self, timeout: Optional[float]) -> Pending[Hold]: ...
     def try_acquire(self) -> Pending[Optional[Hold]]: ...
@@ -163,10 +165,121 @@ class Hold:
     def reason(self) -> Optional[str]: ...
     @property
     def revoked(self) -> bool: ...
+    @property
+    def stands(self) -> bool: ...
     def remaining(self) -> float: ...
     def release(self) -> Pending[None]: ...
     def confirm(self) -> Pending[None]: ...
     def lost(self) -> Pending[Optional[str]]: ...
+    def upgrade(self, timeout: Optional[float]) -> Pending[Hold]: ...
+    def downgrade(self) -> Pending[Hold]: ...
+
+@final
+class RwLock:
+    def __new__(
+        cls,
+        session: Session,
+        path: str,
+        names: str,
+        label: str,
+        entries: Optional[Sequence[Tuple[int, str, str]]],
+        requeue: bool,
+        refuse_blind_names: bool,
+    ) -> RwLock: ...
+    def read(self, timeout: Optional[float]) -> Pending[Hold]: ...
+    def try_read(self) -> Pending[Optional[Hold]]: ...
+    def write(self, timeout: Optional[float]) -> Pending[Hold]: ...
+    def try_write(self) -> Pending[Optional[Hold]]: ...
+    def queue_position(self) -> Pending[int]: ...
+
+@final
+class Semaphore:
+    def __new__(
+        cls,
+        session: Session,
+        path: str,
+        limit: Union[SharedCount, Tuple[int, bool]],
+        label: str,
+        entries: Optional[Sequence[Tuple[int, str, str]]],
+        requeue: bool,
+    ) -> Semaphore: ...
+    def acquire(self, timeout: Optional[float]) -> Pending[Hold]: ...
+    def acquire_many(self, leases: int, timeout: Optional[float]) -> Pending[List[Hold]]: ...
+    def try_acquire(self) -> Pending[Optional[Hold]]: ...
+    def held(self) -> Pending[int]: ...
+    def queue_position(self) -> Pending[int]: ...
+
+@final
+class Election:
+    def __new__(
+        cls,
+        session: Session,
+        path: str,
+        id: Optional[str],
+        layout: str,
+        policy: str,
+        publish: bool,
+        entries: Optional[Sequence[Tuple[int, str, str]]],
+        refuse_blind_names: bool,
+    ) -> Election: ...
+    def lead(self, timeout: Optional[float]) -> Pending[Hold]: ...
+    def try_lead(self) -> Pending[Optional[Hold]]: ...
+    def join(self) -> Candidate: ...
+    def candidates(self) -> Pending[List[Participant]]: ...
+    def observe(self) -> Changes[KnownLeader]: ...
+
+@final
+class Candidate:
+    @property
+    def state(self) -> Fares: ...
+    def states(self) -> Changes[Optional[Fares]]: ...
+    def lead(self, timeout: Optional[float]) -> Pending[Hold]: ...
+    def resign(self) -> Pending[None]: ...
+    def close(self) -> Pending[None]: ...
+
+@final
+class Participant:
+    """A candidate as others see it."""
+
+    @property
+    def id(self) -> str:
+        """What it calls itself."""
+    @property
+    def position(self) -> int:
+        """How many are ahead of it; 0 for the leader."""
+    @property
+    def fence(self) -> int:
+        """Its fence, if it leads."""
+    @property
+    def session_id(self) -> int:
+        """Its session."""
+    @property
+    def queued_ms(self) -> int:
+        """When it joined, ms since 1970 on the leader's clock."""
+    @property
+    def path(self) -> str:
+        """Path of its znode."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+
+@final
+class KnownLeader:
+    """A leader as an observer knows it."""
+
+    @property
+    def id(self) -> str:
+        """What it calls itself."""
+    @property
+    def fence(self) -> int:
+        """The fence of its term; every later leader's is larger."""
+    @property
+    def path(self) -> str:
+        """Path of its znode."""
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether that znode was there when the record was read; if not, the term is over."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
 
 @final
 class Barrier:

@@ -42,6 +42,13 @@ Mode = Union[
 Layout = Literal["curator", "kazoo", "go-zk"]
 """The library whose names a lock's znodes have; all users of a path need the same."""
 
+ElectionLayout = Literal["latch", "selector", "kazoo"]
+"""Whose names an election's znodes have: those of Curator's ``LeaderLatch`` or ``LeaderSelector``,
+or kazoo's; all users of a path need the same."""
+
+LossPolicy = Literal["deadline", "strict"]
+"""What ends leadership: that somebody else could lead, or already that the link is down."""
+
 GroupLayout = Literal["curator", "kazoo"]
 """The library whose names a group's znodes have; all users of a path need the same."""
 
@@ -76,6 +83,48 @@ class GuardState(str, enum.Enum):
     """The lock is not held any more."""
     RELEASED = "released"
     """It was given back by its holder."""
+
+
+class CandidateStatus(str, enum.Enum):
+    """How a candidate fares, in a word."""
+
+    WAITING = "waiting"
+    """It stands in the queue."""
+    LEADING = "leading"
+    """It leads."""
+    SUSPENDED = "suspended"
+    """The link is down, but nobody else can lead yet."""
+    POSSIBLY_LOST = "possibly_lost"
+    """The session may have expired, and somebody else may lead: stop."""
+    CLOSED = "closed"
+    """It left the queue because it was closed. Final."""
+    ENDED = "ended"
+    """It stands no more: its session is over, or the server refused. Final."""
+
+
+Fares = Tuple[str, Optional[int], Optional[str]]
+"""The same in a word, with the fence of its term and why it ended."""
+
+
+class CandidateState(NamedTuple):
+    """How a candidate fares. Each term has its fence, by which terms are told apart."""
+
+    status: CandidateStatus
+    fence: Optional[int] = None
+    """The fence of its term, if it has one."""
+    reason: Optional[str] = None
+    """Why it ended."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no other state will follow."""
+        return self.status in (CandidateStatus.CLOSED, CandidateStatus.ENDED)
+
+    @staticmethod
+    def of(fares: Fares) -> CandidateState:
+        """Out of what the native half tells."""
+        word, fence, reason = fares
+        return CandidateState(CandidateStatus(word), fence, reason)
 
 
 READ = 1

@@ -21,12 +21,17 @@ from ._async.barrier import Barrier, CountdownLatch, DoubleBarrier, Party, Rende
 from ._async.changes import Changes
 from ._async.client import Client
 from ._async.config import Config, ConfigChanges, ConfigSet
+from ._async.election import Candidate, CandidateStates, Election, Leader
 from ._async.group import Group, Membership
 from ._async.lock import Guard, Lock
+from ._async.rwlock import ReadGuard, RwLock, WriteGuard
+from ._async.semaphore import Semaphore
 from ._async.value import SharedCount, SharedValue
 
 __all__ = [
     "Barrier",
+    "Candidate",
+    "CandidateStates",
     "Changes",
     "Client",
     "Config",
@@ -34,12 +39,18 @@ __all__ = [
     "ConfigSet",
     "CountdownLatch",
     "DoubleBarrier",
+    "Election",
     "Group",
     "Guard",
+    "Leader",
     "Lock",
     "Membership",
     "Party",
+    "ReadGuard",
     "Rendezvous",
+    "RwLock",
+    "Semaphore",
     "SharedCount",
     "SharedValue",
+    "WriteGuard",
 ]

@@ -152,7 +152,7 @@ class LockTimeout(LockError, TimeoutError):
 
 
 class LockLost(LockError):
-    """A lock is not held any more, or a place in a barrier, or cannot be relied on.
+    """A lock, a leadership or a place is not held any more, or cannot be relied on.
 
     What was done under it may have been done while somebody else held it.
     """
@@ -168,6 +168,13 @@ class LockLost(LockError):
 
 class ContenderGone(LockError):
     """Somebody deleted this contender's znode while it waited. Try again, or use ``requeue``."""
+
+
+class UpgradeConflict(LockError):
+    """Another writer waits already, so that two would wait for each other.
+
+    Release the read lock and take the write lock from scratch: what was read may change between.
+    """
 
 
 class LayoutConflict(LockError):

@@ -126,10 +126,12 @@ impl Failure {
             Self::Lock(error) => match error {
                 LockError::Busy => "LockBusy",
                 LockError::LayoutConflict { .. } => "LayoutConflict",
+                LockError::Limit { .. } => "Conflict",
                 LockError::Lost(_) => "LockLost",
                 LockError::NodeGone => "ContenderGone",
                 LockError::ReleaseRefused(error) => client_name(error),
                 LockError::TimedOut => "LockTimeout",
+                LockError::UpgradeConflict => "UpgradeConflict",
                 _ => "LockError",
             },
             Self::Recipe(error) => match error {
@@ -144,7 +146,8 @@ impl Failure {
         }
     }
 
-    fn text(&self) -> String {
+    /// What it says.
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Argument(text) => text.clone(),
             Self::Client(Error::QueueFull) => {
@@ -187,6 +190,7 @@ pub(crate) fn reason_word(reason: LossReason) -> &'static str {
         LossReason::Closed => "closed",
         LossReason::Expired => "expired",
         LossReason::NodeDeleted => "node_deleted",
+        LossReason::Resigned => "released",
         _ => "unknown",
     }
 }

@@ -46,11 +46,19 @@ mod _lockkeeper {
     #[pymodule_export]
     use crate::recipes::double_barrier::{DoubleBarrier, Party};
     #[pymodule_export]
+    use crate::recipes::election::{Candidate, Election, KnownLeader, Participant};
+    #[pymodule_export]
     use crate::recipes::group::{Group, Joined, Left, Member, Membership};
     #[pymodule_export]
-    use crate::recipes::lock::{Contest, Hold};
+    use crate::recipes::hold::Hold;
+    #[pymodule_export]
+    use crate::recipes::lock::Contest;
     #[pymodule_export]
     use crate::recipes::rendezvous::{Filled, Rendezvous};
+    #[pymodule_export]
+    use crate::recipes::rwlock::RwLock;
+    #[pymodule_export]
+    use crate::recipes::semaphore::Semaphore;
     #[pymodule_export]
     use crate::recipes::value::{SharedCount, SharedValue, Versioned};
     #[pymodule_export]

@@ -8,17 +8,20 @@ pub(crate) mod changes;
 pub(crate) mod config;
 pub(crate) mod countdown;
 pub(crate) mod double_barrier;
+pub(crate) mod election;
 pub(crate) mod group;
+pub(crate) mod hold;
 pub(crate) mod kept;
 pub(crate) mod lock;
 pub(crate) mod rendezvous;
+pub(crate) mod rwlock;
+pub(crate) mod semaphore;
 pub(crate) mod value;
 
 use std::time::Duration;
 
 use futures::future::{Either, select};
 use lockkeeper::Client;
-use lockkeeper_recipes::RecipeError;
 use pyo3::prelude::*;
 
 use crate::failure::{Context, Failure};
@@ -63,10 +66,11 @@ impl<R: Clone> Recipe<R> {
     }
 }
 
-/// The result of `work`, or `TimedOut` after `limit`, when the work is dropped.
-pub(crate) async fn within<T, E: From<RecipeError>>(
+/// The result of `work`, or `timed_out` after `limit`, when the work is dropped.
+pub(crate) async fn within<T, E>(
     client: &Client,
     limit: Duration,
+    timed_out: impl Into<E>,
     work: impl Future<Output = Result<T, E>> + Send,
 ) -> Result<T, E> {
     let Some(deadline) = client.now().checked_add(limit) else {
@@ -74,6 +78,6 @@ pub(crate) async fn within<T, E: From<RecipeError>>(
     };
     match select(Box::pin(work), client.sleep_until(deadline)).await {
         Either::Left((result, _)) => result,
-        Either::Right(_) => Err(RecipeError::TimedOut.into()),
+        Either::Right(_) => Err(timed_out.into()),
     }
 }

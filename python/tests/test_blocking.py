@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -66,6 +67,11 @@ with lockkeeper.connect(hosts) as client:
         "list(client.config(path + '/empty').changes())",
         "list(client.group(path + '/empty').view())",
         "client.group(path).join('taken')",
+        "client.rwlock(path + '/rwlock').read()",
+        "client.semaphore(path + '/semaphore', 1).acquire()",
+        "client.election(path + '/election').lead()",
+        "client.election(path + '/election').run(print)",
+        "list(client.election(path + '/election').observe())",
     ],
 )
 def test_ctrl_c_ends_a_wait_and_takes_its_znode_away(
@@ -74,11 +80,16 @@ def test_ctrl_c_ends_a_wait_and_takes_its_znode_away(
     client.barrier(path + "/barrier").close()
     client.create(path + "/double")
     client.countdown_latch(path + "/latch", 2).remaining()
-    with client.lock(path + "/lock"), client.rendezvous(path + "/taken").occupy(b"here"):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(client.lock(path + "/lock"))
+        stack.enter_context(client.rwlock(path + "/rwlock").write())
+        stack.enter_context(client.semaphore(path + "/semaphore", 1))
+        stack.enter_context(client.election(path + "/election").lead())
+        stack.enter_context(client.rendezvous(path + "/taken").occupy(b"here"))
         before = tree(client, path)
         process = python(WAITS.replace("CALL", call), hosts, path)
         assert process.stdout and process.stdout.readline() == "waiting\n"
-        if "lock(" in call or "double" in call:
+        if any(word in call for word in ("lock(", "double", "semaphore", "lead", "run")):
             wait_until(lambda: tree(client, path) != before, "its znode is there")
         began = time.monotonic()
         process.send_signal(signal.SIGINT)

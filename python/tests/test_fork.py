@@ -35,7 +35,9 @@ def in_child(body: Callable[[], None]) -> int:
 def test_both_sides_go_on(client: Client, hosts: str, path: str) -> None:
     lock = client.lock(path)
     latch = client.countdown_latch(path + "/latch", 1)
-    with lock as guard, client.double_barrier(path + "/double", 1).enter() as party:
+    with lock as guard, client.double_barrier(
+        path + "/double", 1
+    ).enter() as party, client.election(path + "/election").join() as candidate:
 
         def child() -> None:
             for call in (
@@ -51,6 +53,9 @@ def test_both_sides_go_on(client: Client, hosts: str, path: str) -> None:
                 lambda: party.state,
                 lambda: party.lost(),
                 lambda: party.leave(),
+                lambda: client.election(path),
+                lambda: candidate.state,
+                lambda: candidate.lead(),
             ):
                 with pytest.raises(lockkeeper.ForkedError, match="create the client after the fork"):
                     call()

@@ -136,6 +136,11 @@ def test_a_closed_client(hosts: str) -> None:
             client.config_set("/never").follow,
             client.group("/never").view().next,
             lambda: client.group("/never").join("id"),
+            client.rwlock("/never").read,
+            client.semaphore("/never", 2).acquire,
+            client.election("/never").lead,
+            client.election("/never").join().lead,
+            client.election("/never").observe().next,
         ]
     client.close()
     assert client.state == "closed"

@@ -26,12 +26,13 @@ WORDS = [
     # Only what can be awaited has one.
     (r"    def __await__\(.*\n(?:        .*\n)+\n", ""),
     (r"^import asyncio\n", ""),
-    (r"^(from .*\bimport .*)\bEntering, ", r"\1"),
-    (r"^(from .*\bimport .*), Entering\b(?!\[)", r"\1"),
-    (r"^(from typing import .*)\bGenerator, ", r"\1"),
+    # Names that are imported for asyncio's sake.
+    (r"^    (?:Awaitable),\n", ""),
+    (r"^(from .*\bimport .*)\b(?:Entering|Generator), ", r"\1"),
+    (r"^(from .*\bimport .*), Entering\b", r"\1"),
 ]
 # Types of what is awaited: the blocking call returns what they stand for.
-AWAITED = re.compile(r"\b(?:asyncio\.Future|Entering)\[")
+AWAITED = re.compile(r"\b(?:asyncio\.Future|Awaitable|Entering)\[")
 
 
 def unwrapped(text: str) -> str:

@@ -11,11 +11,13 @@ from types import TracebackType
 from typing import (
     Any,
     AsyncContextManager,
+    Awaitable,
     Callable,
     Coroutine,
     Generator,
     Generic,
     Optional,
+    Protocol,
     Tuple,
     Type,
     TypeVar,
@@ -23,11 +25,19 @@ from typing import (
 
 from .._base import BaseClient, give_back, is_open
 from .._lockkeeper import Pending, Queue
-from ..errors import ClosedError, LockkeeperError
+from ..errors import ClosedError, LockkeeperError, LockLost
 
 T = TypeVar("T")
 G = TypeVar("G")
 Managed = TypeVar("Managed", bound=AsyncContextManager[Any])
+
+
+class Revocable(Protocol):
+    """What may be lost."""
+
+    @property
+    def path(self) -> str: ...
+    async def lost(self) -> object: ...
 
 
 class Port:
@@ -61,6 +71,21 @@ class Port:
     async def take(self, pending: Pending[T], make: Callable[[T, Port], G]) -> G:
         """Runs an operation and makes something of its result."""
         return make(await self.run(pending), self)
+
+    async def under(self, right: Revocable, body: Callable[[], Awaitable[T]]) -> T:
+        """Runs a body; if the right to do so is lost, it is cancelled and waited for."""
+        watch = asyncio.ensure_future(right.lost())
+        work = asyncio.ensure_future(body())
+        try:
+            await asyncio.wait([watch, work], return_when=asyncio.FIRST_COMPLETED)
+            is_lost = not work.done()
+        finally:
+            watch.cancel()
+            work.cancel()
+            await asyncio.wait([watch, work])
+        if is_lost and work.cancelled():
+            raise LockLost("lost while the work was done", path=right.path)
+        return work.result()
 
     def follow(
         self,

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar, overload
+from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar, Union, overload
 
 from .. import _lockkeeper as native
 from .._lockkeeper import Stat
 from .._values import (
     Acl,
     Data,
+    ElectionLayout,
     GroupLayout,
     Layout,
+    LossPolicy,
     Mode,
     SetLayout,
     acl_entries,
@@ -21,8 +23,11 @@ from .._values import (
 from .barrier import Barrier, CountdownLatch, DoubleBarrier, Rendezvous
 from .config import Config, ConfigSet, checker, opened
 from .connection import Connection, entering
+from .election import Election
 from .group import Group
 from .lock import Lock
+from .rwlock import RwLock
+from .semaphore import Semaphore
 from .value import SharedCount, SharedValue
 
 T = TypeVar("T")
@@ -105,6 +110,7 @@ class Client(Connection):
         acl: Optional[Sequence[Acl]] = None,
         requeue: bool = False,
         refuse_blind_names: bool = False,
+        strict: bool = False,
     ) -> Lock:
         """A lock on a path, for ``with``; sends nothing.
 
@@ -114,12 +120,88 @@ class Client(Connection):
         ``requeue`` queues again at the tail when somebody deletes the waiting znode, instead of
         raising :class:`ContenderGone`; ``refuse_blind_names`` raises :class:`LayoutConflict` when
         the queue holds a contender that does not wait for this layout's names.
+
+        ``strict`` counts only what a quorum has vouched for, in grants, fences and guards, at the
+        cost of a write for each grant; all users of a path need the same.
         """
-        entries = acl_entries(acl)
         contest = native.Contest(
-            self._open_session(), path, layout, label, entries, requeue, refuse_blind_names
+            self._open_session(),
+            path,
+            layout,
+            label,
+            acl_entries(acl),
+            requeue,
+            refuse_blind_names,
+            strict,
         )
         return Lock(contest, path, timeout, self._running())
+
+    def rwlock(
+        self,
+        path: str,
+        layout: Layout = "curator",
+        label: str = "",
+        acl: Optional[Sequence[Acl]] = None,
+        requeue: bool = False,
+        refuse_blind_names: bool = False,
+    ) -> RwLock:
+        """A lock for one writer or many readers; sends nothing. Arguments as :meth:`lock`."""
+        entries = acl_entries(acl)
+        lock = native.RwLock(
+            self._open_session(), path, layout, label, entries, requeue, refuse_blind_names
+        )
+        return RwLock(lock, self._running())
+
+    def semaphore(
+        self,
+        path: str,
+        limit: Union[int, SharedCount],
+        timeout: Optional[float] = None,
+        label: str = "",
+        acl: Optional[Sequence[Acl]] = None,
+        requeue: bool = False,
+        recorded: bool = True,
+    ) -> Semaphore:
+        """So many leases at once, for ``with``; sends nothing.
+
+        ``limit`` is a number, which the path records so that whoever was given another one is
+        refused with :class:`Conflict`, unless ``recorded`` is false, as in Curator. Or it is what a
+        shared count says now. The other arguments are as those of :meth:`lock`.
+        """
+        number = limit._native if isinstance(limit, SharedCount) else (limit, recorded)
+        entries = acl_entries(acl)
+        leases = native.Semaphore(self._open_session(), path, number, label, entries, requeue)
+        return Semaphore(leases, path, timeout, self._running())
+
+    def election(
+        self,
+        path: str,
+        id: Optional[str] = None,
+        layout: ElectionLayout = "latch",
+        policy: LossPolicy = "deadline",
+        publish: bool = False,
+        acl: Optional[Sequence[Acl]] = None,
+        refuse_blind_names: bool = False,
+    ) -> Election:
+        """An election on a path; sends nothing.
+
+        ``id`` is what this participant calls itself, by default ``host:pid``. With ``publish``
+        each leader makes itself known to :meth:`Election.observe`, at the cost of a write per term.
+        ``policy`` says what ends leadership while the link is down: ``"deadline"`` that somebody
+        else could lead, ``"strict"`` that it is down. The other arguments are as those of
+        :meth:`lock`.
+        """
+        election = native.Election(
+            self._open_session(),
+            path,
+            id,
+            layout,
+            policy,
+            publish,
+            acl_entries(acl),
+            refuse_blind_names,
+        )
+        return Election(election, self._running())
 
     def barrier(self, path: str) -> Barrier:
         """A gate that holds everybody until it is opened; sends nothing."""

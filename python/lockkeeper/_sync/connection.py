@@ -27,6 +27,10 @@ class Port:
         """Blocks until the operation is over and makes something of its result."""
         return make(pending.wait(), self)
 
+    def under(self, right: object, body: Callable[[], T]) -> T:
+        """Runs a body, which no other thread could end: it is to look itself."""
+        return body()
+
     def follow(
         self,
         pending: Pending[T],

@@ -6,31 +6,17 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Dict, List, Optional, Type, Union
 
-from .._base import DEFAULT, Default
+from .._base import DEFAULT, Default, NativeAcquiring
 from .._lockkeeper import Contest, Hold, Holder
 from .connection import Port
 from .kept import Kept
 
 
-class Lock:
-    """A lock on a path, from :meth:`Client.lock`.
+class Acquiring:
+    """Something to acquire, by a call, or by ``with`` for the length of a block."""
 
-        with client.lock("/jobs/nightly", timeout=10) as guard:
-            store.write(data, fence=guard.fence)
-
-    At most one contender is first; they are served in the order in which they queued. Every
-    acquisition is a contender of its own, also two by one lock object, so whoever acquires twice
-    waits for itself.
-
-    Leaving the block releases the lock, and raises :class:`LockLost` if it had been lost: what was
-    done in the block may have been done while somebody else held it. An exception that is on its
-    way out already goes on unchanged.
-
-    An acquisition that fails, times out or is given up leaves nothing on the server.
-    """
-
-    def __init__(self, contest: Contest, path: str, timeout: Optional[float], port: Port) -> None:
-        self._contest = contest
+    def __init__(self, native: NativeAcquiring, path: str, timeout: Optional[float], port: Port) -> None:
+        self._native = native
         self._path = path
         self._timeout = timeout
         self._port = port
@@ -42,26 +28,22 @@ class Lock:
         return self._path
 
     def acquire(self, timeout: Union[float, None, Default] = DEFAULT) -> Guard:
-        """Waits for the lock, for at most ``timeout`` seconds; by default as the lock was told.
+        """Waits for it, for at most ``timeout`` seconds; by default for as long as it was told.
 
         Raises :class:`LockTimeout`, :class:`ContenderGone`, :class:`LayoutConflict`, and what ends
         a session.
         """
         limit = self._timeout if isinstance(timeout, Default) else timeout
-        return self._port.take(self._contest.acquire(limit), Guard)
+        return self._port.take(self._native.acquire(limit), Guard)
 
     def try_acquire(self) -> Optional[Guard]:
-        """Takes the lock if nobody is in the queue; else ``None``. A busy lock costs one read."""
-        hold = self._port.run(self._contest.try_acquire())
+        """Takes it if nobody keeps it from us; else ``None``. To find it busy costs a read."""
+        hold = self._port.run(self._native.try_acquire())
         return None if hold is None else Guard(hold, self._port)
 
-    def holders(self) -> List[Holder]:
-        """Who holds the lock: nobody or one. For people, since it may have changed already."""
-        return self._port.submit(self._contest.holders())
-
     def queue_position(self) -> int:
-        """How many a new contender would find ahead of it; 0 if the lock is free."""
-        return self._port.submit(self._contest.queue_position())
+        """How many a new contender would find ahead of it in the queue."""
+        return self._port.submit(self._native.queue_position())
 
     def __enter__(self) -> Guard:
         guard = self.acquire()
@@ -82,11 +64,35 @@ class Lock:
         guard.__exit__(kind, error, trace)
 
     def __repr__(self) -> str:
-        return "<lockkeeper.Lock %s>" % self._path
+        return "<lockkeeper.%s %s>" % (type(self).__name__, self._path)
+
+
+class Lock(Acquiring):
+    """A lock on a path, from :meth:`Client.lock`.
+
+        with client.lock("/jobs/nightly", timeout=10) as guard:
+            store.write(data, fence=guard.fence)
+
+    At most one contender is first; they are served in the order in which they queued. Every
+    acquisition is a contender of its own, also two by one lock object, so whoever acquires twice
+    waits for itself.
+
+    Leaving the block releases the lock, and raises :class:`LockLost` if it had been lost: what was
+    done in the block may have been done while somebody else held it. An exception that is on its
+    way out already goes on unchanged.
+
+    An acquisition that fails, times out or is given up leaves nothing on the server.
+    """
+
+    _native: Contest
+
+    def holders(self) -> List[Holder]:
+        """Who holds the lock: nobody or one. For people, since it may have changed already."""
+        return self._port.submit(self._native.holders())
 
 
 class Guard(Kept):
-    """A lock that is held, until it is released, lost or forgotten.
+    """A lock or a lease that is held, until it is released, lost or forgotten.
 
     Not promised: that this process is the only one that acts. The ensemble keeps two contenders
     from being first at once; it cannot keep a process that was paused from acting after its
@@ -102,7 +108,7 @@ class Guard(Kept):
         """The number to hand to the resource with every write: larger for every later holder.
 
         A resource that refuses smaller numbers than the largest it has seen cannot be harmed by
-        a holder that was paused while the lock went on. It is the zxid that created the znode.
+        a holder that was paused while the lock went on. It is a zxid.
         """
         return self._native.fence
 
@@ -134,4 +140,5 @@ class Guard(Kept):
         self.release()
 
     def __repr__(self) -> str:
-        return "<lockkeeper.Guard %s fence=%d %s>" % (self.path, self.fence, self.state.value)
+        words = type(self).__name__, self.path, self.fence, self.state.value
+        return "<lockkeeper.%s %s fence=%d %s>" % words

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{BoxStream, Stream, StreamExt};
 use lockkeeper::Client;
+use lockkeeper_recipes::RecipeError;
 use pyo3::prelude::*;
 use tokio::sync::{Mutex, watch};
 
@@ -60,7 +61,10 @@ impl Changes {
         let call = async move {
             let next = async { stream.lock().await.next().await };
             let end = Ok(value(None::<bool>));
-            within(&client, limit, async { next.await.unwrap_or(end) }).await
+            within(&client, limit, RecipeError::TimedOut, async {
+                next.await.unwrap_or(end)
+            })
+            .await
         };
         Ok(Pending::of(self.context.clone(), call))
     }
@@ -121,7 +125,7 @@ impl Latest {
         let (client, mut count) = (inner.client.clone(), inner.count.subscribe());
         let call = async move {
             let replaced = async { Ok(count.wait_for(|count| *count > seen).await.is_ok()) };
-            within::<_, Failure>(&client, limit, replaced).await
+            within::<_, Failure>(&client, limit, RecipeError::TimedOut, replaced).await
         };
         Ok(Pending::new(Context::new("changes", None), call))
     }

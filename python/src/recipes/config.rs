@@ -4,6 +4,7 @@
 //! is refused but what is not whole.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use futures::stream;
 use lockkeeper::Client;
@@ -19,7 +20,7 @@ use crate::failure::{Context, Failure};
 use crate::pending::Pending;
 use crate::recipes::Recipe;
 use crate::recipes::changes::Changes;
-use crate::recipes::lock::Hold;
+use crate::recipes::hold::Hold;
 use crate::session::Session;
 use crate::value::value;
 
@@ -68,7 +69,7 @@ impl ConfigSet {
             .collect();
         let guard = hold.map(|hold| hold.get().share()).transpose()?;
         self.0.call("publish", |(_, set)| async move {
-            let published = set.publish(&keys, guard.as_deref()).await;
+            let published = set.publish(&keys, guard.as_deref().map(Deref::deref)).await;
             published.map(|zxid| zxid.0)
         })
     }

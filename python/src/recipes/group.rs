@@ -5,7 +5,7 @@ use futures::future::ready;
 use futures::stream;
 use futures::{FutureExt, TryFutureExt};
 use lockkeeper::Client;
-use lockkeeper_recipes::{GroupEvent, GroupLayout};
+use lockkeeper_recipes::{GroupEvent, GroupLayout, RecipeError};
 use pyo3::prelude::*;
 
 use crate::convert::{data, limit};
@@ -42,7 +42,7 @@ impl Group {
     fn join(&self, id: String, bytes: &[u8], timeout: Option<f64>) -> Result<Pending, Failure> {
         let (data, limit) = (data(bytes), limit(timeout)?);
         self.0.call("join", |(client, group)| async move {
-            let joined = within(&client, limit, group.join(&id, data)).await;
+            let joined = within(&client, limit, RecipeError::TimedOut, group.join(&id, data)).await;
             joined.map(Membership::new)
         })
     }

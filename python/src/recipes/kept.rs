@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use futures::StreamExt;
 use futures::future::ready;
 use futures::stream::{self, BoxStream};
-use lockkeeper_recipes::{Guard, GuardState, Membership, Party};
+use lockkeeper_recipes::{Guard, GuardState, LossPolicy, Membership, Party};
 
 use crate::failure::{Context, Failure, reason_word};
 use crate::pending::Pending;
@@ -17,6 +17,10 @@ pub(crate) trait Standing {
     fn state(&self) -> GuardState;
     /// The states, the present one first; ends behind the last one. Does not keep the thing.
     fn states(&self) -> BoxStream<'static, GuardState>;
+    /// Which of them are not to be relied on.
+    fn policy(&self) -> LossPolicy {
+        LossPolicy::Deadline
+    }
 }
 
 /// One of them, until it is taken out to be given back or this object goes.
@@ -74,10 +78,14 @@ impl<G: Standing> Kept<G> {
 
     /// Pending until it must not be relied on; then the state, or `None` once it was given back.
     pub(crate) fn lost(&self) -> Result<Pending, Failure> {
-        let states = self.look(G::states)?;
-        let states = states.unwrap_or_else(|| stream::empty().boxed());
-        let mut unsafe_ones = states.skip_while(|state| ready(state.is_safe()));
-        let call = async move { Ok::<_, Failure>(unsafe_ones.next().await.map(state_word)) };
+        let seen = self.look(|thing| (thing.states(), thing.policy()))?;
+        let call = async move {
+            let Some((states, policy)) = seen else {
+                return Ok::<_, Failure>(None);
+            };
+            let mut over = states.skip_while(|state| ready(policy.leads(*state)));
+            Ok(over.next().await.map(state_word))
+        };
         Ok(Pending::new(self.context("lost"), call))
     }
 }

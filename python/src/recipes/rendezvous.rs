@@ -1,13 +1,14 @@
 //! A meeting point, and what stands there.
 
 use lockkeeper::Client;
+use lockkeeper_recipes::RecipeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::convert::{data, limit};
 use crate::failure::Failure;
 use crate::pending::Pending;
-use crate::recipes::lock::Hold;
+use crate::recipes::hold::Hold;
 use crate::recipes::{Recipe, within};
 use crate::session::Session;
 use crate::stat::Stat;
@@ -37,8 +38,14 @@ impl Rendezvous {
     fn occupy(&self, bytes: &[u8], timeout: Option<f64>) -> Result<Pending, Failure> {
         let (data, limit) = (data(bytes), limit(timeout)?);
         self.0.call("occupy", |(client, rendezvous)| async move {
-            let hold = within(&client, limit, rendezvous.occupy(data)).await;
-            hold.map(Hold::new)
+            let hold = within(
+                &client,
+                limit,
+                RecipeError::TimedOut,
+                rendezvous.occupy(data),
+            )
+            .await;
+            hold.map(Hold::lock)
         })
     }
 
@@ -53,7 +60,13 @@ impl Rendezvous {
     fn vacated(&self, met: &Filled, timeout: Option<f64>) -> Result<Pending, Failure> {
         let (met, limit) = (met.0.clone(), limit(timeout)?);
         self.0.call("vacated", |(client, rendezvous)| async move {
-            let vacated = within(&client, limit, rendezvous.vacated(&met)).await;
+            let vacated = within(
+                &client,
+                limit,
+                RecipeError::TimedOut,
+                rendezvous.vacated(&met),
+            )
+            .await;
             vacated.map(nothing)
         })
     }

@@ -78,6 +78,12 @@ impl SharedValue {
 #[pyclass(frozen, module = "lockkeeper._lockkeeper")]
 pub(crate) struct SharedCount(Recipe<(Client, lockkeeper_recipes::SharedCount)>);
 
+impl SharedCount {
+    pub(crate) fn shared(&self) -> Result<lockkeeper_recipes::SharedCount, Failure> {
+        Ok(self.0.handle()?.1.clone())
+    }
+}
+
 #[pymethods]
 impl SharedCount {
     #[new]

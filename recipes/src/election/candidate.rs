@@ -107,20 +107,24 @@ impl Candidate {
             .filter(Leader::is_leading)
     }
 
-    /// Waits until it leads: at once if it does.
+    /// Waits until it leads: at once if it does. The future does not borrow the candidate.
     ///
     /// # Errors
     ///
     /// The one it [ended](CandidateState::Ended) with.
-    pub async fn await_leadership(&self) -> Result<Leader, LockError> {
-        self.desk
-            .wait(|desk| match (&desk.state, &desk.leader) {
+    pub fn await_leadership(
+        &self,
+    ) -> impl Future<Output = Result<Leader, LockError>> + Send + use<> {
+        let desk = Arc::clone(&self.desk);
+        async move {
+            desk.wait(|desk| match (&desk.state, &desk.leader) {
                 (CandidateState::Ended(error), _) => Some(Err(error.clone())),
                 (CandidateState::Closed, _) => Some(Err(LockError::Lost(LossReason::Resigned))),
                 (state, Some(leader)) if state.leads(desk.policy) => Some(Ok(leader.clone())),
                 _ => None,
             })
             .await
+        }
     }
 
     /// Steps down and queues again at the tail, in one transaction; returns when that is done. The
