@@ -1,32 +1,23 @@
 """Several contenders pass a fenced lock around, each with a session of its own.
 
-    python lock.py --connect host:2181 [--contenders 4] [--rounds 5]
+    python lock.py [--connect host:2181] [--contenders 4] [--rounds 5]
 
 Prints who holds the lock, with which fence, and how long the hand-off from one holder to the next
 took. The resource that the lock protects keeps the highest fence it has seen, which is what makes
 a holder that comes late harmless.
-
-Without --connect it starts a server of its own: the program that the environment variable
-LOCKKEEPER_SERVER names, or else `cargo run -p lockkeeper-server` in this repository.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import os
-import socket
-import subprocess
-import tempfile
 import threading
 import time
-from pathlib import Path
-from typing import Iterator, List, Optional
+from typing import List, Optional
 
 import lockkeeper
 
-LOCK_PATH = "/examples/lock"
-ROOT = Path(__file__).parents[2]
+from stage import play
+
+LOCK_PATH = "/lockkeeper/examples/lock"
 
 
 class Resource:
@@ -68,7 +59,7 @@ def contend(hosts: str, name: str, rounds: int, resource: Resource) -> None:
                 resource.leave()
 
 
-def tell_story(hosts: str, contenders: int, rounds: int) -> None:
+def story(hosts: str, contenders: int, rounds: int) -> None:
     """Lets them all run and sums up."""
     resource = Resource()
     threads = [
@@ -89,39 +80,5 @@ def tell_story(hosts: str, contenders: int, rounds: int) -> None:
         )
 
 
-@contextlib.contextmanager
-def own_server() -> Iterator[str]:
-    """Runs a server on a free port with data that goes with it; gives its connect string."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder, "zoo.cfg")
-        config.write_text(
-            "dataDir=%s/data\nclientPort=%d\nclientPortAddress=127.0.0.1\n" % (folder, port)
-        )
-        Path(folder, "data").mkdir()
-        program = os.environ.get("LOCKKEEPER_SERVER")
-        cargo = ["cargo", "run", "--quiet", "-p", "lockkeeper-server", "--"]
-        command = [program] if program else cargo
-        server = subprocess.Popen([*command, str(config)], cwd=ROOT, stderr=subprocess.DEVNULL)
-        try:
-            yield "127.0.0.1:%d" % port
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Contenders pass a fenced lock around.")
-    parser.add_argument("--connect", metavar="HOST:PORT", help="an ensemble that runs already")
-    parser.add_argument("--contenders", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    with contextlib.ExitStack() as stack:
-        hosts = options.connect or stack.enter_context(own_server())
-        tell_story(hosts, options.contenders, options.rounds)
-
-
 if __name__ == "__main__":
-    main()
+    play("Contenders pass a fenced lock around.", {"contenders": 4, "rounds": 5}, story)

@@ -7,13 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from conftest import ROOT
 
 
-def run_lock(*arguments: str, **environment: str) -> str:
-    """The output of the lock's example."""
+def told(name: str, *arguments: str, **environment: str) -> str:
+    """The output of a story."""
     return subprocess.run(
-        [sys.executable, str(ROOT / "examples/python/lock.py"), *arguments],
+        [sys.executable, str(ROOT / "examples/python" / name), *arguments],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         text=True,
@@ -23,7 +25,7 @@ def run_lock(*arguments: str, **environment: str) -> str:
 
 
 def test_the_lock_goes_round(hosts: str) -> None:
-    lines = run_lock("--connect", hosts, "--contenders", "3", "--rounds", "4").splitlines()
+    lines = told("lock.py", "--connect", hosts, "--contenders", "3", "--rounds", "4").splitlines()
     fences = [int(line.split()[2]) for line in lines[:-1]]
     assert len(fences) == 12 and fences == sorted(fences)
     assert {line.split()[0] for line in lines[:-1]} == {"contender-%d" % i for i in (1, 2, 3)}
@@ -31,5 +33,21 @@ def test_the_lock_goes_round(hosts: str) -> None:
 
 
 def test_the_lock_with_a_server_of_its_own(server_binary: Path) -> None:
-    output = run_lock("--rounds", "2", LOCKKEEPER_SERVER=str(server_binary))
+    output = told("lock.py", "--rounds", "2", LOCKKEEPER_SERVER=str(server_binary))
     assert "7 hand-offs" in output
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("barrier.py", ["in before all had come: 0"]),
+        ("config.py", ["rejected: soft 2 is above hard 1", "refused: the publisher has lost"]),
+        ("election.py", ["each fence larger than the one before", "lost", "resigned"]),
+    ],
+)
+def test_stories_are_told_to_their_end(hosts: str, name: str, words: "list[str]") -> None:
+    # Twice, because an ensemble remembers the first time.
+    for _ in range(2):
+        output = told(name, "--connect", hosts)
+        for word in words:
+            assert word in output
