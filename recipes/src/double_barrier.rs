@@ -17,7 +17,7 @@ use lockkeeper::{Client, CreateMode, Error, ErrorCode, Op, Outcome, Znode};
 use crate::error::{LossReason, RecipeError};
 use crate::guard::{Guard, GuardStates};
 use crate::layout::Guid;
-use crate::look::{Sight, checked, insist, until, watch_ended};
+use crate::look::{Sight, checked, client_gone, insist, until, watch_ended};
 use crate::presence::{Place, appear};
 use crate::retry::{Retry, is_transient};
 use crate::state::GuardState;
@@ -121,6 +121,10 @@ impl DoubleBarrier {
             let lost = pin!(guard.lost_for_good());
             opened = match select(pin!(ready.next()), lost).await {
                 Either::Left((seen, _)) => seen?,
+                // The session's end comes by both ways, and is told in one.
+                Either::Right((LossReason::Closed | LossReason::Expired, _)) => {
+                    return Err(client_gone(&self.client).into());
+                }
                 Either::Right((reason, _)) => return Err(RecipeError::Lost(reason)),
             };
         }

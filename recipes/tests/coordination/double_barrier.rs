@@ -226,6 +226,27 @@ async fn t48_a_party_whose_znode_is_deleted_does_not_wait_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn t42_the_end_of_the_client_ends_the_wait_with_its_own_error() {
+    let server = server().await;
+    for kill in [false, true] {
+        for _ in 0..20 {
+            let path = fresh_path("t42-double");
+            let client = connect(&server).await;
+            let barrier = DoubleBarrier::new(&client, &path, 2).unwrap();
+            let entering = tokio::spawn(async move { barrier.enter().await });
+            arrived(&client, &path, 1).await;
+            match kill {
+                true => kill_session(&server, &client).await,
+                false => client.close().await.unwrap(),
+            }
+            let ended = timeout(PATIENCE, entering).await.unwrap().unwrap();
+            let error = ended.unwrap_err();
+            assert!(matches!(error, RecipeError::Client(_)), "{error:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn t39_an_enter_dropped_at_any_moment_leaves_nothing() {
     let all = clients(2).await;
     for micros in (0..4000).step_by(100) {
