@@ -191,7 +191,7 @@ impl Contender {
         if self.cell.wait(moved).await {
             return;
         }
-        leave::delete(&self.client, &seat.path, &self.cell).await;
+        leave::delete(&self.client, &seat.path, &self.cell, None).await;
     }
 }
 

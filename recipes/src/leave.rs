@@ -1,8 +1,9 @@
 //! The end of a znode that a task has kept: deleted, found gone, or left to the session's end.
 
-use lockkeeper::{Client, ErrorCode, Outcome, State, WeakClient};
+use lockkeeper::{Client, ErrorCode, Outcome, State, WeakClient, Zxid};
 
 use crate::error::{LockError, LossReason};
+use crate::look::current;
 use crate::retry::{Backoff, Retry, is_transient};
 use crate::state::{Cell, GuardState};
 
@@ -30,13 +31,17 @@ pub(crate) fn end(client: &Client, cell: &Cell) {
 
 /// Deletes until the znode is gone with its session or by us, or has been found gone.
 ///
-/// The version is not compared: the name is unique, so there is nothing else to hit. A znode that
-/// is not there was deleted by somebody else while its contender held, unless one of our own
-/// requests may have done it.
-pub(crate) async fn delete(client: &Client, path: &str, cell: &Cell) {
+/// Nothing is compared where the name is unique, since there is nothing else to hit. Where others
+/// use the name too, `born` is the znode's czxid, and another delete is sent only while that one is
+/// there: whoever waited for the name may have it by then. A znode that is not there was deleted by
+/// somebody else while its contender held, unless one of our own requests may have done it.
+pub(crate) async fn delete(client: &Client, path: &str, cell: &Cell, born: Option<Zxid>) {
     let mut retry = Retry::new(client);
     let mut may_be_done = false;
     let left = loop {
+        if may_be_done && !is_left(client, path, born).await {
+            break Ok(());
+        }
         let error = match client.delete(path, None).await {
             Err(error) if !error.is_final() => error,
             _ => break Ok(()),
@@ -48,7 +53,7 @@ pub(crate) async fn delete(client: &Client, path: &str, cell: &Cell) {
         may_be_done |= error.outcome() == Outcome::Unknown;
         if !is_transient(&error) {
             tracing::warn!(%error, "a contender may not delete its own znode and keeps trying");
-            client.spawn(delete_later(client.downgrade(), path.to_owned()));
+            client.spawn(delete_later(client.downgrade(), path.to_owned(), born));
             break Err(LockError::ReleaseRefused(error));
         }
         if retry.pause().await.is_err() {
@@ -60,16 +65,32 @@ pub(crate) async fn delete(client: &Client, path: &str, cell: &Cell) {
 
 /// Goes on with a deletion that was refused, ever more rarely, while somebody else has the client:
 /// when nobody has, the session is closed, and that deletes the znode whatever the ACLs say.
-async fn delete_later(client: WeakClient, path: String) {
+async fn delete_later(client: WeakClient, path: String, born: Option<Zxid>) {
     let mut backoff = Backoff::slow();
     while let Some(rested) = client.upgrade().map(|client| backoff.rest(&client)) {
         rested.await;
-        let Some(deleted) = client.upgrade().map(|client| client.delete(&path, None)) else {
+        let Some(client) = client.upgrade() else {
             return;
         };
+        if !is_left(&client, &path, born).await {
+            return;
+        }
+        let deleted = client.delete(&path, None);
+        drop(client);
         match deleted.await {
             Err(error) if !error.is_final() && error.code() != Some(ErrorCode::NO_NODE) => {}
             _ => return,
         }
+    }
+}
+
+/// Whether the znode may still be there, and not only another one under its name.
+async fn is_left(client: &Client, path: &str, born: Option<Zxid>) -> bool {
+    match born {
+        Some(born) => match current(client, path, || client.exists(path)).await {
+            Ok(stat) => stat.is_some_and(|stat| stat.czxid == born),
+            Err(error) => !error.is_final(),
+        },
+        None => true,
     }
 }

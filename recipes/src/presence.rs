@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::{Either, select};
-use lockkeeper::{Client, CreateMode, ErrorCode, Outcome, Stat, path};
+use lockkeeper::{Client, CreateMode, ErrorCode, Outcome, Stat, Zxid, path};
 use tokio::sync::oneshot;
 
 use crate::bound::Bound;
@@ -19,8 +19,8 @@ use crate::fence::Fence;
 use crate::guard::Guard;
 use crate::hold;
 use crate::leave::{delete, end};
-use crate::look::{Sight, client_gone, insist};
-use crate::own::{OwnWatch, stat_of_own};
+use crate::look::{Sight, client_gone, current, insist};
+use crate::own::OwnWatch;
 use crate::parents::make_parents;
 use crate::retry::{Retry, is_transient};
 use crate::state::{Cell, Keep};
@@ -65,10 +65,23 @@ struct Presence {
 impl Presence {
     async fn run(self, answer: oneshot::Sender<Result<Grant, RecipeError>>) {
         let (client, path) = (&self.client, &self.place.path);
-        let stat = match self.create().await {
+        // Our znode is younger than all that has been seen.
+        let seen = client.last_zxid();
+        let mut is_in_doubt = false;
+        let stat = match self.create(seen, &mut is_in_doubt).await {
             Ok(Some(stat)) => stat,
-            Ok(None) => return,
-            Err(error) => return drop(answer.send(Err(error))),
+            none => {
+                if let Err(error) = none {
+                    drop(answer.send(Err(error)));
+                }
+                if is_in_doubt
+                    && let Ok(Some(stat)) = current(client, path, || client.exists(path)).await
+                    && self.is_ours(&stat, seen)
+                {
+                    delete(client, path, &self.cell, Some(stat.czxid)).await;
+                }
+                return;
+            }
         };
         let mut own = OwnWatch::new(client, path, &self.cell, 0);
         let grant = Grant {
@@ -80,17 +93,20 @@ impl Presence {
         drop(answer.send(Ok(grant)));
         if hold::hold(client, &self.cell, path, &mut own, Bound::Lease).await {
             drop(own);
-            delete(client, path, &self.cell).await;
+            delete(client, path, &self.cell, Some(stat.czxid)).await;
         }
     }
 
-    /// Creates the znode; `None` if it is not wanted any more and does not exist.
-    async fn create(&self) -> Result<Option<Stat>, RecipeError> {
+    /// Creates the znode; `None` if it is not wanted any more. Without one, `is_in_doubt` says
+    /// whether a create was sent whose outcome is not known.
+    async fn create(
+        &self,
+        seen: Zxid,
+        is_in_doubt: &mut bool,
+    ) -> Result<Option<Stat>, RecipeError> {
         let (client, path) = (&self.client, &self.place.path);
         let is_wanted = || self.cell.read(|view| view.wanted);
         let mut retry = Retry::new(client);
-        // Whether a create was sent whose outcome is not known.
-        let mut is_in_doubt = false;
         while is_wanted() {
             let data = self.place.data.clone();
             let error = match client.create(path, data, CreateMode::Ephemeral).await {
@@ -102,18 +118,20 @@ impl Presence {
                     let Some(stat) = insist(client, || client.exists(path)).await? else {
                         continue;
                     };
-                    let is_ours = stat.ephemeral_owner == client.session_id();
-                    match (is_ours, is_in_doubt, self.place.waits) {
-                        (true, true, _) => return Ok(Some(stat)),
-                        (false, _, true) if stat.ephemeral_owner.0 != 0 => self.vacancy().await?,
-                        _ => return Err(taken(path, is_ours)),
+                    let owner = stat.ephemeral_owner;
+                    if *is_in_doubt && self.is_ours(&stat, seen) {
+                        return Ok(Some(stat));
                     }
+                    if !self.place.waits || owner.0 == 0 || owner == client.session_id() {
+                        return Err(taken(path, owner == client.session_id()));
+                    }
+                    self.vacancy().await?;
                 }
                 Some(ErrorCode::NO_NODE) if let Some(parent) = path::parent(path) => {
                     make_parents(client, parent, CreateMode::Container, is_wanted).await?;
                 }
                 _ => {
-                    is_in_doubt |= error.outcome() == Outcome::Unknown;
+                    *is_in_doubt |= error.outcome() == Outcome::Unknown;
                     if !is_transient(&error) && error.outcome() != Outcome::Unknown {
                         return Err(error.into());
                     }
@@ -121,10 +139,12 @@ impl Presence {
                 }
             }
         }
-        if is_in_doubt && stat_of_own(client, path).await?.is_some() {
-            delete(client, path, &self.cell).await;
-        }
         Ok(None)
+    }
+
+    /// Whether a znode under the name is one that this task has created.
+    fn is_ours(&self, stat: &Stat, seen: Zxid) -> bool {
+        stat.ephemeral_owner == self.client.session_id() && stat.czxid > seen
     }
 
     /// Waits until the name is free or not wanted.

@@ -194,7 +194,7 @@ impl Contender {
                 // A second one, or the corpse of another session.
                 let (client, cell) = (client.clone(), Cell::new(Arc::default()));
                 self.client
-                    .spawn(async move { leave::delete(&client, &path, &cell).await });
+                    .spawn(async move { leave::delete(&client, &path, &cell, None).await });
             }
         }
         Ok(found)

@@ -207,3 +207,21 @@ async fn t39_a_join_dropped_at_any_moment_leaves_nothing() {
         assert!(matches!(error, RecipeError::Conflict { .. }), "{id:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_join_whose_create_is_lost_does_not_take_over_the_first_one() {
+    let lane = Lane::open().await;
+    let group = Group::new(&lane.client, &fresh_path("twice")).unwrap();
+    let first = group.join("a", "first").await.unwrap();
+    for rule in [Rule::request(op::CREATE2), Rule::reply(op::CREATE2)] {
+        lane.proxy.install(rule.then(Action::Cut));
+        let second = timeout(PATIENCE, group.join("a", "second")).await.unwrap();
+        assert!(
+            matches!(second, Err(RecipeError::Conflict { .. })),
+            "{second:?}"
+        );
+    }
+    let members = group.members().await.unwrap();
+    assert_eq!((members.len(), &members[0].data[..]), (1, &b"first"[..]));
+    first.leave().await.unwrap();
+}

@@ -1,10 +1,11 @@
 //! The meeting point.
 
 use lockkeeper::CreateMode;
-use lockkeeper_recipes::{RecipeError, Rendezvous};
+use lockkeeper_e2e::proxy::{Action, Rule, op};
+use lockkeeper_recipes::{GuardState, RecipeError, Rendezvous};
 use tokio::time::timeout;
 
-use crate::common::{PATIENCE, connect, fresh_path, kill_session, server};
+use crate::common::{Lane, PATIENCE, connect, fresh_path, kill_session, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn those_who_wait_and_those_who_come_late_find_what_was_left() {
@@ -83,4 +84,25 @@ async fn a_persistent_znode_cannot_be_occupied() {
         .unwrap();
     let error = point.occupy("y").await.unwrap_err();
     assert!(matches!(error, RecipeError::Conflict { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_occupant_that_leaves_twice_because_a_reply_was_lost_spares_its_successor() {
+    let lane = Lane::open().await;
+    let client = connect(&server().await).await;
+    let path = fresh_path("successor");
+    let point = Rendezvous::new(&lane.client, &path).unwrap();
+    let guard = point.occupy("here").await.unwrap();
+    let successor = Rendezvous::new(&client, &path).unwrap();
+    let waiting = tokio::spawn(async move { successor.occupy("there").await });
+    lane.proxy
+        .install(Rule::reply(op::DELETE).then(Action::Cut));
+    lane.proxy.refuse().unwrap();
+    let leaving = tokio::spawn(guard.release());
+    let next = timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap();
+    lane.proxy.admit().unwrap();
+    timeout(PATIENCE, leaving).await.unwrap().unwrap().unwrap();
+    let stat = client.exists(&path).await.unwrap().expect("it is there");
+    assert_eq!(stat.czxid.0, next.fence().get());
+    assert_eq!(next.state(), GuardState::Held);
 }
