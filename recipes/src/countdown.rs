@@ -6,6 +6,10 @@
 //!
 //! The last to arrive sees enough, because its listing is behind its create; if it dies in between,
 //! a waiter sees to it, which for that looks at the arrivals once in a session timeout.
+//!
+//! Opening and resetting write to the path on condition of its version, so that neither acts on a
+//! listing from before the other. Who finds the latch open leaves no znode: there are no more
+//! arrivals than it takes to open it, and those that were on their way meanwhile.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -60,8 +64,8 @@ impl CountdownLatch {
         })
     }
 
-    /// Arrives, once; how many are missing now. Carried on through lost links; if the future is
-    /// dropped, the arrival may count or not.
+    /// Arrives, once; how many are missing now. Does nothing if the latch is open. Carried on
+    /// through lost links; if the future is dropped, the arrival may count or not.
     ///
     /// # Errors
     ///
@@ -86,11 +90,15 @@ impl CountdownLatch {
             return Err(RecipeError::conflict(id, what));
         }
         self.set_up().await?;
-        let create = || {
-            self.client
-                .create(&arrival, Bytes::new(), CreateMode::Persistent)
-        };
-        match insist(&self.client, create).await {
+        let (client, done) = (&self.client, join(&self.path, DONE));
+        if current(client, &done, || client.exists(&done))
+            .await?
+            .is_some()
+        {
+            return Ok(0);
+        }
+        let create = || client.create(&arrival, Bytes::new(), CreateMode::Persistent);
+        match insist(client, create).await {
             Ok(_) => {}
             Err(error) if error.code() == Some(ErrorCode::NODE_EXISTS) => {}
             Err(error) => return Err(error.into()),
@@ -158,13 +166,15 @@ impl CountdownLatch {
         until(&self.client, deadline, self.wait()).await
     }
 
-    /// Closes the latch again with nobody arrived, in one transaction. Of several resets at once
-    /// one wins, and the others fail with [`RecipeError::Conflict`].
+    /// Closes the latch again with nobody arrived, in one transaction. Who arrives meanwhile has
+    /// arrived before it or counts after it; who waits and has not looked since the latch opened
+    /// goes on waiting.
     ///
     /// # Errors
     ///
-    /// Those of [`CountdownLatch::count_down`]; the client's error with outcome unknown if its link
-    /// broke.
+    /// [`RecipeError::Conflict`] if somebody else has reset the latch, or opened it, at the same
+    /// time, and those of [`CountdownLatch::count_down`]; the client's error with outcome unknown if
+    /// its link broke.
     pub async fn reset(&self) -> Result<(), RecipeError> {
         self.set_up().await?;
         let (client, path) = (&self.client, &self.path);
@@ -177,9 +187,12 @@ impl CountdownLatch {
         ops.extend(ours.map(|name| Op::delete(&join(path, name), None)));
         match client.multi(ops).await {
             Ok(_) => Ok(()),
-            Err(Error::Multi { .. }) => Err(RecipeError::conflict(
+            Err(Error::Multi {
+                code: ErrorCode::BAD_VERSION | ErrorCode::NO_NODE,
+                ..
+            }) => Err(RecipeError::conflict(
                 path,
-                "somebody else has reset the latch at the same time: look again",
+                "somebody else has reset or opened the latch at the same time: look again",
             )),
             Err(error) => Err(error.into()),
         }
@@ -187,18 +200,30 @@ impl CountdownLatch {
 
     /// Writes `done` if enough have arrived; how many are missing.
     async fn settle(&self) -> Result<usize, RecipeError> {
-        let client = &self.client;
-        let children = insist(client, || client.children(&self.path)).await?;
-        let missing = self.missing(&children);
-        if missing == 0 && !children.iter().any(|name| name == DONE) {
-            let done = join(&self.path, DONE);
-            match insist(client, || client.create(&done, "", CreateMode::Persistent)).await {
-                Ok(_) => {}
-                Err(error) if error.code() == Some(ErrorCode::NODE_EXISTS) => {}
+        let (client, path) = (&self.client, &self.path);
+        loop {
+            // The version is from before the listing: a reset in between changes it.
+            let (version, children) = insist(client, || {
+                let (znode, children) = (client.get(path), client.children(path));
+                async move { Ok((znode.await?.stat.version, children.await?)) }
+            })
+            .await?;
+            let missing = self.missing(&children);
+            if missing > 0 || children.iter().any(|name| name == DONE) {
+                return Ok(missing);
+            }
+            let open = || {
+                client.multi(vec![
+                    Op::set(path, self.text(), Some(version)),
+                    Op::create(&join(path, DONE), "", CreateMode::Persistent),
+                ])
+            };
+            match insist(client, open).await {
+                Ok(_) => return Ok(0),
+                Err(error) if error.code() == Some(ErrorCode::BAD_VERSION) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(missing)
     }
 
     fn missing(&self, children: &[String]) -> usize {

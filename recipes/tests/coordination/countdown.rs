@@ -9,7 +9,7 @@ use lockkeeper_recipes::{CountdownLatch, RecipeError};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::common::{Lane, PATIENCE, connect, eventually, fresh_path, server};
+use crate::common::{Lane, PATIENCE, children, connect, eventually, fresh_path, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t79_it_opens_at_a_hundred_distinct_arrivals_and_not_before() {
@@ -100,4 +100,59 @@ async fn a_reset_closes_it_and_a_wrong_count_is_refused() {
         let error = latch.count_down_as(id).await.unwrap_err();
         assert!(matches!(error, RecipeError::Conflict { .. }), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_latch_that_was_about_to_open_stays_closed_after_a_reset() {
+    let lane = Lane::open().await;
+    let client = connect(&server().await).await;
+    let path = fresh_path("reset-first");
+    let latch = CountdownLatch::new(&client, &path, 2).unwrap();
+    latch.count_down().await.unwrap();
+    let last = CountdownLatch::new(&lane.client, &path, 2).unwrap();
+    assert_eq!(last.remaining().await.unwrap(), 1);
+    // The last one has arrived and seen that all are there; what it makes of it is on its way.
+    let opens = Rule::request(op::MULTI).or(op::CREATE2).nth(2);
+    let held = lane.proxy.install(opens.then(Action::Hold));
+    let arriving = tokio::spawn(async move { last.count_down().await });
+    held.await_fired(PATIENCE).unwrap();
+    latch.reset().await.unwrap();
+    held.release();
+    assert_eq!(timeout(PATIENCE, arriving).await.unwrap().unwrap(), Ok(2));
+    assert_eq!(latch.remaining().await.unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_fails_if_the_latch_opens_meanwhile() {
+    let lane = Lane::open().await;
+    let client = connect(&server().await).await;
+    let path = fresh_path("reset-second");
+    let latch = CountdownLatch::new(&client, &path, 2).unwrap();
+    latch.count_down().await.unwrap();
+    let resetting = CountdownLatch::new(&lane.client, &path, 2).unwrap();
+    let held = lane
+        .proxy
+        .install(Rule::request(op::MULTI).then(Action::Hold));
+    let reset = tokio::spawn(async move { resetting.reset().await });
+    held.await_fired(PATIENCE).unwrap();
+    assert_eq!(latch.count_down().await.unwrap(), 0);
+    held.release();
+    let error = timeout(PATIENCE, reset)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap_err();
+    assert!(matches!(error, RecipeError::Conflict { .. }), "{error}");
+    assert_eq!(latch.remaining().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_arrives_at_an_open_latch_leaves_no_znode() {
+    let client = connect(&server().await).await;
+    let path = fresh_path("open");
+    let latch = CountdownLatch::new(&client, &path, 1).unwrap();
+    for _ in 0..3 {
+        assert_eq!(latch.count_down().await.unwrap(), 0);
+    }
+    assert_eq!(children(&client, &path).await.len(), 2, "one and `done`");
 }
