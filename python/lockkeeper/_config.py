@@ -24,6 +24,8 @@ class ConfigStatus(str, enum.Enum):
     """What is published is the last good value."""
     REJECTED = "rejected"
     """What is published failed the check, or is not whole."""
+    UNREADABLE = "unreadable"
+    """The server does not show it, for want of a permission, say. It is asked again."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use lockkeeper::{Client, Error, State, Zxid};
 use crate::error::RecipeError;
 use crate::latest::{Latest, Reader, Writer};
 use crate::look::{Sight, checked, client_gone};
+use crate::retry::Backoff;
 
 /// The values of a configuration of several keys.
 pub type Keys = BTreeMap<String, Bytes>;
@@ -92,7 +94,7 @@ pub struct Revision<T> {
 pub enum ConfigStatus {
     /// Nothing is published. The last good value stands.
     Absent,
-    /// The client is gone and no change will follow. The last good value stands.
+    /// The session is over and no change will follow. The last good value stands.
     Ended(Error),
     /// What is published is the last good value.
     Good,
@@ -103,6 +105,9 @@ pub enum ConfigStatus {
         /// What is wrong with it.
         reason: String,
     },
+    /// The server does not show it, for want of a permission, say. It is asked again, ever more
+    /// rarely. The last good value stands.
+    Unreadable(Error),
 }
 
 /// The settings of a [`Config`].
@@ -149,7 +154,8 @@ impl<R: Clone + Send + 'static> ConfigBuilder<R, R> {
 
 impl<R: Send + 'static, T> ConfigBuilder<R, T> {
     /// How to read what is published, and what to refuse: the text says why. Called on the client's
-    /// runtime, for each value once; it should be quick. Default: everything is good as it is.
+    /// runtime, for each value once; it should be quick. A panic is a refusal. Default: everything is
+    /// good as it is.
     pub fn check<U>(
         self,
         check: impl Fn(&R) -> Result<U, String> + Send + Sync + 'static,
@@ -187,12 +193,16 @@ impl<R: Send + 'static, T> ConfigBuilder<R, T> {
         let status = ConfigStatus::Absent;
         let latest = Latest::new(Snapshot { good, status });
         let reader = Reader(Arc::clone(&latest));
-        self.client
-            .spawn(follow(self.source, self.check, Writer(Arc::clone(&latest))));
+        let follower = Follower {
+            client: self.client.clone(),
+            writer: Writer(Arc::clone(&latest)),
+            has_told: false,
+        };
+        self.client.spawn(follower.run(self.source, self.check));
         // Generation 0 is from before the first look.
         match latest.after(Some(0)).await {
             Some((_, snapshot)) => match snapshot.status {
-                ConfigStatus::Ended(error) => Err(error.into()),
+                ConfigStatus::Ended(error) | ConfigStatus::Unreadable(error) => Err(error.into()),
                 _ => Ok(Config {
                     client: self.client,
                     reader: Arc::new(reader),
@@ -203,53 +213,76 @@ impl<R: Send + 'static, T> ConfigBuilder<R, T> {
     }
 }
 
-/// Looks, checks and tells until nobody wants to know or the client is gone.
-async fn follow<R: Send, T: Clone>(
-    mut source: Source<R>,
-    check: Arc<Check<R, T>>,
+/// Looks, checks and tells until nobody wants to know or the session is over.
+struct Follower<T: Clone> {
+    client: Client,
     writer: Writer<Snapshot<T>>,
-) {
-    let latest = &writer.0;
-    let mut first = true;
-    loop {
-        let seen = {
-            let abandoned = pin!(latest.abandoned());
-            match select(abandoned, source.next()).await {
+    has_told: bool,
+}
+
+impl<T: Clone> Follower<T> {
+    async fn run<R: Send>(mut self, mut source: Source<R>, check: Arc<Check<R, T>>) {
+        let latest = Arc::clone(&self.writer.0);
+        let mut backoff = Backoff::slow();
+        loop {
+            let seen = match select(pin!(latest.abandoned()), source.next()).await {
                 Either::Left(_) | Either::Right((None, _)) => return,
                 Either::Right((Some(seen), _)) => seen,
-            }
-        };
-        let mut good = None;
-        let status = match seen {
-            Ok(Seen::Absent) => ConfigStatus::Absent,
-            Ok(Seen::Broken(revision, reason)) => ConfigStatus::Rejected { revision, reason },
-            Ok(Seen::Whole(revision, raw)) => match check(&raw) {
-                Ok(value) => {
-                    good = Some(Arc::new(Revision { value, revision }));
-                    ConfigStatus::Good
+            };
+            match seen {
+                Ok(Seen::Absent) => self.tell(None, ConfigStatus::Absent),
+                Ok(Seen::Broken(revision, reason)) => {
+                    self.tell(None, ConfigStatus::Rejected { revision, reason });
                 }
-                Err(reason) => ConfigStatus::Rejected { revision, reason },
-            },
-            Err(error) => ConfigStatus::Ended(error),
-        };
-        let is_over = matches!(status, ConfigStatus::Ended(_));
-        latest.update(|snapshot| {
-            let is_new = good.as_ref().is_some_and(|good| {
-                let known = snapshot.good.as_ref();
-                known.is_none_or(|known| known.revision != good.revision)
-            });
-            let is_news = is_new || snapshot.status != status || first;
-            if is_new {
-                snapshot.good = good;
+                Ok(Seen::Whole(revision, raw)) => match checked_by(&*check, &raw) {
+                    Ok(value) => self.tell(Some(Revision { value, revision }), ConfigStatus::Good),
+                    Err(reason) => self.tell(None, ConfigStatus::Rejected { revision, reason }),
+                },
+                Err(error) if error.is_final() => {
+                    return self.tell(None, ConfigStatus::Ended(error));
+                }
+                Err(error) => {
+                    self.tell(None, ConfigStatus::Unreadable(error));
+                    let rested = backoff.rest(&self.client);
+                    if let Either::Left(_) = select(pin!(latest.abandoned()), rested).await {
+                        return;
+                    }
+                    continue;
+                }
+            }
+            backoff = Backoff::slow();
+        }
+    }
+
+    fn tell(&mut self, good: Option<Revision<T>>, status: ConfigStatus) {
+        // The first look is news, whatever it shows: somebody waits for it.
+        let is_first = !std::mem::replace(&mut self.has_told, true);
+        self.writer.0.update(|snapshot| {
+            let known = snapshot.good.as_ref().map(|known| known.revision);
+            let good = good.filter(|good| Some(good.revision) != known);
+            let is_news = good.is_some() || snapshot.status != status || is_first;
+            if let Some(good) = good {
+                snapshot.good = Some(Arc::new(good));
             }
             snapshot.status = status;
             is_news
         });
-        first = false;
-        if is_over {
-            return;
+    }
+}
+
+impl<T: Clone> Drop for Follower<T> {
+    /// Runs at the task's end, and also when the client ends and drops the task wherever it is.
+    fn drop(&mut self) {
+        if !matches!(self.writer.0.get().status, ConfigStatus::Ended(_)) {
+            self.tell(None, ConfigStatus::Ended(client_gone(&self.client)));
         }
     }
+}
+
+/// What the check says; a panic in it ends nothing else.
+fn checked_by<R, T>(check: &Check<R, T>, raw: &R) -> Result<T, String> {
+    let checked = catch_unwind(AssertUnwindSafe(|| check(raw)));
+    checked.unwrap_or_else(|_| Err("the check panicked".into()))
 }
 
 impl<T: Clone> Config<T> {
@@ -302,7 +335,8 @@ pub struct ConfigChanges<T: Clone> {
 }
 
 impl<T: Clone> ConfigChanges<T> {
-    /// The next snapshot that differs from the last one returned; `None` when the client is gone.
+    /// The next snapshot that differs from the last one returned; `None` behind
+    /// [`ConfigStatus::Ended`].
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Snapshot<T>> {
         let (generation, snapshot) = self.reader.0.after(self.seen).await?;

@@ -104,6 +104,7 @@ fn look<T: Clone>(snapshot: Snapshot<T>) -> Look<T> {
             ("good", good.revision.0, Some(good.value.clone()), None)
         }
         (ConfigStatus::Ended(error), _) => ("ended", 0, None, Some(error.to_string())),
+        (ConfigStatus::Unreadable(error), _) => ("unreadable", 0, None, Some(error.to_string())),
         (ConfigStatus::Rejected { revision, reason }, _) => {
             ("rejected", revision.0, None, Some(reason))
         }

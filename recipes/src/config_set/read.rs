@@ -51,6 +51,10 @@ impl Reading {
         stream::unfold(self, async |mut reading| {
             let seen = reading.next().await;
             reading.has_told = true;
+            if seen.is_err() {
+                // The mark may have been seen, and what went wrong is not told by it.
+                reading.mark.again();
+            }
             Some((seen, reading))
         })
         .boxed()
@@ -123,7 +127,12 @@ impl Reading {
     /// The keys were whole all the while if the mark is the same one at the end: whoever changes a
     /// key deletes it first, and one session's reads never go back in time.
     async fn read_in_place(&self, ready: &Znode) -> Result<Attempt, Error> {
-        let mut names = self.client.children(&self.path).await?;
+        let mut names = match self.client.children(&self.path).await {
+            Err(error) if error.code() == Some(ErrorCode::NO_NODE) => {
+                return Ok(Attempt::Torn(format!("{} is missing", self.path)));
+            }
+            names => names?,
+        };
         names.retain(|name| name != READY);
         let attempt = self.read_keys(&self.path, names).await?;
         let after = self.client.exists(&join(&self.path, READY)).await?;

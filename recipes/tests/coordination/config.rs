@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lockkeeper::path::join;
-use lockkeeper::{Client, CreateMode, Zxid};
+use lockkeeper::{Acl, Client, CreateMode, Zxid, acl};
 use lockkeeper_e2e::proxy::{Action, Direction, Rule, op};
 use lockkeeper_recipes::{
     Config, ConfigChanges, ConfigSet, ConfigStatus, Keys, LossReason, Mutex, RecipeError,
-    SetLayout, Snapshot,
+    SetLayout, SharedValue, Snapshot,
 };
 use tokio::time::timeout;
 
@@ -109,6 +109,104 @@ async fn what_was_written_behind_a_broken_link_is_told_when_it_is_back() {
     assert_eq!(config.good().unwrap().value, 1);
     lane.proxy.admit().unwrap();
     find(&mut changes, |s| s.good.as_ref().unwrap().value == 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_panics_refuses_and_the_next_value_is_followed() {
+    let client = connect(&server().await).await;
+    let path = fresh_path("panic");
+    let value = SharedValue::new(&client, &path).unwrap();
+    let open = async || {
+        let builder = Config::of_value(&client, &path).unwrap();
+        let builder = builder.check(|bytes| match &bytes[..] {
+            b"bad" => panic!("a bug in a check"),
+            good => Ok(good.to_vec()),
+        });
+        builder.open().await.unwrap()
+    };
+    value.set("good").await.unwrap();
+    let config = open().await;
+    let mut changes = config.changes();
+    let set = value.set("bad").await.unwrap();
+    let is_rejected = |s: &Snapshot<_>| matches!(s.status, ConfigStatus::Rejected { revision, .. } if revision == set.revision);
+    let snapshot = find(&mut changes, is_rejected).await;
+    assert_eq!(snapshot.good.unwrap().value, b"good");
+    assert!(is_rejected(&open().await.snapshot()), "at the first look");
+    value.set("better").await.unwrap();
+    find(&mut changes, |s| {
+        s.good.as_ref().unwrap().value == b"better"
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_read_for_a_while_is_followed_afterwards() {
+    let client = connect(&server().await).await;
+    for layout in [SetLayout::Versions, SetLayout::Ready] {
+        let path = fresh_path("unreadable");
+        let lock = Mutex::new(&client, &fresh_path("unreadable-publisher")).unwrap();
+        let guard = lock.lock().await.unwrap();
+        let set = ConfigSet::new(&client, &path).unwrap().layout(layout);
+        set.publish(&stamped(1), Some(&guard)).await.unwrap();
+        let config = set.follow().open().await.unwrap();
+        let mut changes = config.changes();
+        // The mark may be read, the names of the keys may not.
+        let (mark, hidden) = match layout {
+            SetLayout::Ready => ("ready", path.clone()),
+            _ => ("current", {
+                let versions = join(&path, "versions");
+                let name = children(&client, &versions).await.remove(0);
+                join(&versions, &name)
+            }),
+        };
+        let mark = join(&path, mark);
+        let no_read = Acl::new(acl::ALL & !acl::READ, "world", "anyone");
+        client.set_acl(&hidden, vec![no_read], None).await.unwrap();
+        let data = client.get(&mark).await.unwrap().data.unwrap_or_default();
+        client.set(&mark, data, None).await.unwrap();
+        let is_unreadable = |s: &Snapshot<_>| matches!(s.status, ConfigStatus::Unreadable(_));
+        let snapshot = find(&mut changes, is_unreadable).await;
+        assert_eq!(stamp_of(&snapshot.good.unwrap().value), 1);
+        client.set_acl(&hidden, Acl::open(), None).await.unwrap();
+        find(&mut changes, |s| s.status == ConfigStatus::Good).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_deleted_whole_while_it_is_read_is_absent_and_followed_on() {
+    let lane = Lane::open().await;
+    let client = connect(&server().await).await;
+    let path = fresh_path("deleted");
+    let set = ConfigSet::new(&client, &path)
+        .unwrap()
+        .layout(SetLayout::Ready);
+    let lock = Mutex::new(&client, &fresh_path("deleted-publisher")).unwrap();
+    let guard = lock.lock().await.unwrap();
+    set.publish(&Keys::new(), Some(&guard)).await.unwrap();
+    let held = lane
+        .proxy
+        .install(Rule::request(op::GET_CHILDREN).then(Action::Hold));
+    let reader = ConfigSet::new(&lane.client, &path).unwrap();
+    let reader = reader.layout(SetLayout::Ready);
+    let reader = tokio::spawn(async move { reader.follow().open().await });
+    held.await_fired(PATIENCE).unwrap();
+    client.delete(&join(&path, "ready"), None).await.unwrap();
+    client.delete(&path, None).await.unwrap();
+    held.release();
+    let config = timeout(PATIENCE, reader).await.unwrap().unwrap().unwrap();
+    assert_eq!(config.snapshot().status, ConfigStatus::Absent);
+    set.publish(&stamped(2), Some(&guard)).await.unwrap();
+    find(&mut config.changes(), |s| s.status == ConfigStatus::Good).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_client_ends_a_configuration_with_a_word() {
+    let client = connect(&server().await).await;
+    let config = number(&client, &fresh_path("closed")).await;
+    let mut changes = config.changes();
+    client.close().await.unwrap();
+    find(&mut changes, |s| matches!(s.status, ConfigStatus::Ended(_))).await;
+    assert_eq!(changes.next().await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
