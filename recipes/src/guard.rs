@@ -41,6 +41,12 @@ impl Guard {
         }
     }
 
+    /// The same hold under the fence of the one that it goes on from.
+    pub(crate) fn with_fence(mut self, fence: Fence) -> Self {
+        self.grant.fence = fence;
+        self
+    }
+
     /// The number to hand to the resource with every write.
     pub fn fence(&self) -> Fence {
         self.grant.fence

@@ -5,7 +5,7 @@
 //! | [`Mutex`] | at most one contender is first; served in the order of creation; one wake-up per release | czxid of the holder's znode, or zxid of its claim if [strict](MutexBuilder::strict) | `_c_<uuid>-lock-<seq>` and others, see [`Layout`] |
 //! | [`Reentrant`] | the same; one owner may take it again without a request | the same | the same |
 //! | [`Election`] | at most one candidate is first; they lead in the order of creation; one wake-up per term | czxid of the leader's znode | `_c_<uuid>-latch-<seq>` and others, see [`ElectionLayout`] |
-//! | [`RwLock`] | a writer is alone, readers are with readers; served in the order of creation | czxid of the holder's znode | `_c_<uuid>-__READ__<seq>`, `_c_<uuid>-__WRIT__<seq>` and others, see [`Layout`] |
+//! | [`RwLock`] | a writer is alone, readers are with readers; served in the order of creation | czxid of the holder's znode, or of the writer's that became a reader | `_c_<uuid>-__READ__<seq>`, `_c_<uuid>-__WRIT__<seq>` and others, see [`Layout`] |
 //! | [`Semaphore`] | never more holders than the limit; served in the order of asking; one is woken by a release | zxid of the holder's claim | `locks/_c_<uuid>-lock-<seq>`, `leases/_c_<uuid>-lease-<seq>` |
 //! | [`Barrier`] | everybody waits while it is closed | - | the path itself, as Curator and kazoo |
 //! | [`DoubleBarrier`] | so many go in together and come out together; who comes late is told | - | `<uuid>`, `ready`, as Curator |

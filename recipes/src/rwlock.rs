@@ -46,8 +46,9 @@ use crate::state::GuardState;
 /// # Fences
 ///
 /// A writer's fence is larger than those of all holders before it. Readers hold together, so a
-/// resource compares a reader's fence with the largest writer's only: it is larger for every reader
-/// that came behind that writer.
+/// resource compares a reader's fence with the largest writer's only: it is smaller for every reader
+/// that was there before that writer. A writer that becomes a reader keeps its fence, because the
+/// next writer may have queued already.
 #[derive(Clone, Debug)]
 pub struct RwLock {
     readers: Queue,
@@ -260,11 +261,14 @@ impl WriteGuard {
         let Some(number) = plan::digits(name(guard.path()), marker) else {
             return Err(LockError::NodeGone);
         };
+        let fence = guard.fence();
         let old = guard.hand_on(Some(number.to_owned()));
         drop(guard);
-        let ticket = lock.readers.enter(Some(old));
-        let reader = lock.readers.granted(ticket).await?;
-        Ok(lock.reading(reader))
+        let mut queue = lock.readers.clone();
+        // At the tail it would wait for the writers that it is to keep out.
+        queue.entry.requeues = false;
+        let reader = queue.granted(queue.enter(Some(old))).await?;
+        Ok(lock.reading(reader.with_fence(fence)))
     }
 
     /// As [`Guard::release`].

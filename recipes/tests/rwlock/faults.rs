@@ -70,6 +70,39 @@ async fn turning_survives_a_lost_request_and_a_lost_reply() {
     }
 }
 
+/// It does not wait behind the writers that it was to keep out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_downgrade_whose_new_znode_is_deleted_does_not_queue_again() {
+    let lane = Lane::open().await;
+    let client = connect(&server().await).await;
+    let path = fresh_path("deleted");
+    let builder = RwLock::builder(&lane.client, &path).requeue(true);
+    let lock = builder.build().unwrap();
+    let writing = lock.write().await.unwrap();
+    let next = writer(&RwLock::new(&client, &path).unwrap(), 1).await;
+    let listing = lane
+        .proxy
+        .install(Rule::request(op::GET_CHILDREN).then(Action::Hold));
+    let turning = tokio::spawn(writing.downgrade());
+    listing.await_fired(PATIENCE).unwrap();
+    let mut own = None;
+    eventually("it has turned", async || {
+        let mut names = children(&client, &path).await.into_iter();
+        own = names.find(|name| name.contains("__READ__"));
+        own.is_some()
+    })
+    .await;
+    let own = format!("{path}/{}", own.unwrap());
+    client.delete(&own, None).await.unwrap();
+    listing.release();
+    let next = granted(next).await;
+    let told = tokio::time::timeout(PATIENCE, turning).await;
+    let error = told.expect("told in time").unwrap().unwrap_err();
+    assert_eq!(error, LockError::NodeGone);
+    next.release().await.unwrap();
+    assert_clean(&client, &path).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_downgrade_dropped_with_its_transaction_in_flight_leaves_nothing() {
     for direction in [Direction::Request, Direction::Reply] {
