@@ -196,7 +196,7 @@ impl Guard {
     ///
     /// [`LockError::Lost`] if the lock had been lost before: the last chance to notice it. Whoever
     /// else deleted the znode while it was held did so before; a session that ends while the
-    /// release is under way is none.
+    /// release is under way did so only if [`Guard::remaining`] was zero when it began.
     /// [`LockError::ReleaseRefused`] if the server refuses the deletion; the znode then stays first
     /// until the session ends, as it does with the client's last handle, or until a later attempt,
     /// made in the background, succeeds.

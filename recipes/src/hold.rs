@@ -77,7 +77,11 @@ pub(crate) async fn hold(
             .await
         };
         match input {
-            Input::Unwanted => return true,
+            Input::Unwanted => {
+                let in_doubt = bound.left(client).is_zero();
+                cell.update(|view| view.in_doubt = in_doubt);
+                return true;
+            }
             Input::Lost(reason) => {
                 publish(cell, GuardState::Lost(reason));
                 return false;

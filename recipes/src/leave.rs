@@ -4,8 +4,9 @@ use lockkeeper::{Client, ErrorCode, Outcome, State, WeakClient, Zxid};
 
 use crate::error::{LockError, LossReason};
 use crate::look::current;
+use crate::own::OwnEnd;
 use crate::retry::{Backoff, Retry, is_transient};
-use crate::state::{Cell, GuardState};
+use crate::state::{Cell, GuardState, View};
 
 /// The last word of a task that kept a znode, whatever ended it.
 pub(crate) fn end(client: &Client, cell: &Cell) {
@@ -17,16 +18,25 @@ pub(crate) fn end(client: &Client, cell: &Cell) {
         if view.left.is_some() {
             return;
         }
-        // Once the znode is to go, the end of its session is as good as a deletion.
         if view.wanted && !matches!(view.state, GuardState::Lost(_)) {
             view.state = GuardState::Lost(reason);
         }
         view.left = Some(match view.state {
-            GuardState::Lost(LossReason::Resigned) => Ok(()),
-            GuardState::Lost(reason) => Err(LockError::Lost(reason)),
-            _ => Ok(()),
+            GuardState::Lost(reason) if reason != LossReason::Resigned => {
+                Err(LockError::Lost(reason))
+            }
+            _ => after_session(view, reason),
         });
     });
+}
+
+/// Once the znode is to go, the end of its session is as good as a deletion, unless that may have
+/// come first.
+fn after_session(view: &View, reason: LossReason) -> Result<(), LockError> {
+    match reason {
+        LossReason::Expired if view.in_doubt => Err(LockError::Lost(reason)),
+        _ => Ok(()),
+    }
 }
 
 /// Deletes until the znode is gone with its session or by us, or has been found gone.
@@ -38,13 +48,18 @@ pub(crate) fn end(client: &Client, cell: &Cell) {
 pub(crate) async fn delete(client: &Client, path: &str, cell: &Cell, born: Option<Zxid>) {
     let mut retry = Retry::new(client);
     let mut may_be_done = false;
+    let ended = |error| {
+        let reason = OwnEnd::Session(error).reason();
+        cell.read(|view| after_session(view, reason))
+    };
     let left = loop {
         if may_be_done && !is_left(client, path, born).await {
             break Ok(());
         }
         let error = match client.delete(path, None).await {
-            Err(error) if !error.is_final() => error,
-            _ => break Ok(()),
+            Ok(()) => break Ok(()),
+            Err(error) if error.is_final() => break ended(error),
+            Err(error) => error,
         };
         if error.code() == Some(ErrorCode::NO_NODE) {
             let lost = LockError::Lost(LossReason::NodeDeleted);
@@ -56,8 +71,8 @@ pub(crate) async fn delete(client: &Client, path: &str, cell: &Cell, born: Optio
             client.spawn(delete_later(client.downgrade(), path.to_owned(), born));
             break Err(LockError::ReleaseRefused(error));
         }
-        if retry.pause().await.is_err() {
-            break Ok(());
+        if let Err(error) = retry.pause().await {
+            break ended(error);
         }
     };
     cell.update(|view| view.left = Some(left));
@@ -89,7 +104,8 @@ async fn is_left(client: &Client, path: &str, born: Option<Zxid>) -> bool {
     match born {
         Some(born) => match current(client, path, || client.exists(path)).await {
             Ok(stat) => stat.is_some_and(|stat| stat.czxid == born),
-            Err(error) => !error.is_final(),
+            // The end of the session is for the delete to meet.
+            Err(_) => true,
         },
         None => true,
     }

@@ -50,6 +50,8 @@ pub(crate) struct View {
     pub(crate) revoked: bool,
     /// The znode that is to go is left to a transaction of somebody else.
     pub(crate) moving: bool,
+    /// The deadline had passed when the hold was given up, so that it may have been lost before.
+    pub(crate) in_doubt: bool,
     /// What a release is told, once that is known.
     pub(crate) left: Option<Result<(), LockError>>,
 }
@@ -142,6 +144,7 @@ impl Cell {
                 state: GuardState::Held,
                 revoked: false,
                 moving: false,
+                in_doubt: false,
                 left: None,
             }),
         }

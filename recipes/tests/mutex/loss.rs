@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::future::{BoxFuture, join_all};
 use lockkeeper::runtime::{Link, Runtime, TokioRuntime};
 use lockkeeper::{Client, HostPort, LinkLoss, Op};
-use lockkeeper_recipes::{GuardState, LockError, LossReason, Mutex};
+use lockkeeper_recipes::{Election, GuardState, LockError, LossReason, Mutex};
 
 use crate::common::{
     Lane, PATIENCE, connect, enqueue, eventually, fresh_path, granted, kill_session, prepared,
@@ -105,6 +105,36 @@ async fn t33_a_short_gap_suspends_the_guard_and_changes_nothing() {
     guard.release().await.unwrap();
     assert_eq!(states.next().await, None);
     granted(next).await.release().await.unwrap();
+}
+
+/// The process stops for longer than its session, and gives back what others have held since.
+#[test]
+fn a_release_after_the_session_was_outslept_says_that_the_lock_was_lost() {
+    let pausing = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let elsewhere = tokio::runtime::Runtime::new().unwrap();
+    let lost = Err(LockError::Lost(LossReason::Expired));
+    let path = fresh_path("outslept");
+    let (client, guard, leader) = pausing.block_on(async {
+        let client = connect(&server().await).await;
+        let guard = Mutex::new(&client, &path).unwrap().lock().await.unwrap();
+        let election = Election::new(&client, &format!("{path}-election")).unwrap();
+        (client, guard, election.lead().await.unwrap())
+    });
+    // Nothing of this client runs meanwhile.
+    elsewhere.block_on(async {
+        let other = connect(&server().await).await;
+        let lock = Mutex::new(&other, &path).unwrap();
+        let next = lock.lock_timeout(PATIENCE).await.unwrap();
+        next.release().await.unwrap();
+    });
+    pausing.block_on(async {
+        let (released, resigned) = (guard.release(), leader.resign());
+        assert_eq!((released.await, resigned.await), (lost.clone(), lost));
+        drop(client);
+    });
 }
 
 /// The process stops for longer than the lease, and finds an event that keeps the link alive.
