@@ -183,13 +183,11 @@ pub struct CandidateStates {
 impl CandidateStates {
     /// The next state that differs from the last one returned; `None` after a final one.
     pub async fn next(&mut self) -> Option<CandidateState> {
-        let seen = self.seen.take();
-        if seen.as_ref().is_some_and(CandidateState::is_final) {
-            self.seen = seen;
+        let seen = self.seen.as_ref();
+        if seen.is_some_and(CandidateState::is_final) {
             return None;
         }
-        let differs =
-            |desk: &Desk| (Some(&desk.state) != seen.as_ref()).then(|| desk.state.clone());
+        let differs = |desk: &Desk| (Some(&desk.state) != seen).then(|| desk.state.clone());
         self.seen = Some(self.desk.wait(differs).await);
         self.seen.clone()
     }
@@ -212,8 +210,10 @@ enum TermEnd {
 impl Standing {
     async fn run(self) {
         let mut old = None;
+        // The term that was given up last, whose znode may still be there.
+        let mut before = None;
         let end = loop {
-            let leader = match self.stand(old.take()).await {
+            let leader = match self.stand(old.take(), before.as_ref()).await {
                 Ok(leader) => leader,
                 Err(LockError::Lost(LossReason::NodeDeleted)) => continue,
                 Err(error) => break CandidateState::Ended(error),
@@ -227,11 +227,13 @@ impl Standing {
                     self.desk.update(|desk| desk.left = left);
                     break CandidateState::Closed;
                 }
-                TermEnd::Over(LossReason::NodeDeleted | LossReason::Resigned) => {}
+                TermEnd::Over(LossReason::NodeDeleted) => before = None,
+                TermEnd::Over(LossReason::Resigned) => before = Some(leader),
                 TermEnd::Over(reason) => break CandidateState::Ended(LockError::Lost(reason)),
                 TermEnd::Resigning => {
                     old = Some(leader.hand_on(None));
                     leader.step_down();
+                    before = Some(leader);
                 }
             }
         };
@@ -239,7 +241,11 @@ impl Standing {
     }
 
     /// Queues until it leads; `None` if it is to leave, and has.
-    async fn stand(&self, old: Option<Old>) -> Result<Option<Leader>, LockError> {
+    async fn stand(
+        &self,
+        old: Option<Old>,
+        before: Option<&Leader>,
+    ) -> Result<Option<Leader>, LockError> {
         self.say(CandidateState::Waiting, None);
         let ticket = self.election.queue.enter(old);
         let left = ticket.left();
@@ -249,7 +255,10 @@ impl Standing {
             Either::Left((elected, _)) => elected.map(Some),
             Either::Right(((), elected)) => {
                 drop(elected);
-                let left = left.await;
+                let mut left = left.await;
+                if let Some(term) = before {
+                    left = left.and(term.left().await);
+                }
                 self.desk.update(|desk| desk.left = left);
                 Ok(None)
             }

@@ -88,6 +88,38 @@ async fn a_candidate_closed_in_the_middle_of_requeueing_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_closed_while_it_resigns_waits_for_the_znode_of_its_term() {
+    let lane = Lane::open().await;
+    let client = connect(&server().await).await;
+    let path = fresh_path("pending");
+    let election = election(&lane.client, &path, "a");
+    let candidate = joined(&election, 0).await;
+    leading(&candidate).await;
+    // The transaction never arrives, so the znode is left to a deletion of its own.
+    let moved = lane
+        .proxy
+        .install(Rule::request(op::MULTI).then(Action::Hold));
+    let deleted = lane
+        .proxy
+        .install(Rule::request(op::DELETE).then(Action::Hold));
+    drop(candidate.resign());
+    moved.await_fired(PATIENCE).unwrap();
+    let closing = tokio::spawn(candidate.close());
+    lane.proxy.cut();
+    deleted.await_fired(PATIENCE).unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(200), async {
+        while !closing.is_finished() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(early.await.is_err(), "closed before its znode is gone");
+    deleted.release();
+    let closed = tokio::time::timeout(PATIENCE, closing).await.unwrap();
+    closed.unwrap().unwrap();
+    assert_eq!(children(&client, &path).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_term_lost_in_the_middle_of_requeueing_is_reported_and_the_candidate_stands_again() {
     let lane = Lane::open().await;
     let client = connect(&server().await).await;

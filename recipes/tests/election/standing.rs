@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join_all;
 use lockkeeper_e2e::proxy::{Direction, op};
 use lockkeeper_recipes::{
@@ -243,6 +244,9 @@ async fn states_come_in_order_and_end() {
     let candidate = joined(&election, 1).await;
     let mut states = candidate.states();
     assert_eq!(states.next().await, Some(CandidateState::Waiting));
+    // A future that is dropped, as in a `select`, has told nothing and forgets nothing.
+    assert_eq!(states.next().now_or_never(), None);
+    assert_eq!(states.next().now_or_never(), None);
     blocker.resign().await.unwrap();
     let leading = states.next().await;
     let fence = candidate.leader().unwrap().fence();
