@@ -163,7 +163,10 @@ impl Contender {
             match turn {
                 Turn::Come => break seat,
                 Turn::Abandoned => return self.leave(seat).await,
-                Turn::NodeGone if self.entry.requeues => continue,
+                Turn::NodeGone if self.entry.requeues => {
+                    // Whoever asked for that znode has not asked for the next one.
+                    self.cell.update(|view| view.revoked = false);
+                }
                 Turn::NodeGone => return drop(answer.send(Err(LockError::NodeGone))),
                 Turn::Failed(error) => {
                     drop(answer.send(Err(error)));

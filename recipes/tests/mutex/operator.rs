@@ -332,6 +332,33 @@ async fn t67_revocation_is_a_signal_in_both_spellings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn t67_a_request_to_a_znode_that_is_gone_is_none_to_the_next() {
+    let lane = Lane::open().await;
+    let client = connect(&server().await).await;
+    let path = fresh_path("t67-requeued");
+    let guard = Mutex::new(&client, &path).unwrap().lock().await.unwrap();
+    let builder = Mutex::builder(&lane.client, &path).requeue(true);
+    let waiter = enqueue(&builder.build().unwrap(), 1).await;
+    let own = other_contender(&client, &path, guard.path()).await;
+    let reads = || lane.proxy.count(Direction::Reply, op::GET_DATA);
+    // The one ahead has been read; the next read is of the own znode.
+    eventually("it waits", async || reads() == 1).await;
+    client.set(&own, "unlock", None).await.unwrap();
+    eventually("it has read the request", async || reads() == 2).await;
+    client.delete(&own, None).await.unwrap();
+    eventually("queued again", async || {
+        let names = children(&client, &path).await;
+        names.len() == 2 && names.iter().all(|name| !own.ends_with(name.as_str()))
+    })
+    .await;
+    guard.release().await.unwrap();
+    let guard = granted(waiter).await;
+    assert!(!guard.is_revoked());
+    guard.release().await.unwrap();
+    assert_clean(&client, &path).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn guarded_writes_go_through_only_under_the_lock() {
     let client = connect(&server().await).await;
     let path = fresh_path("write");
