@@ -123,7 +123,7 @@ impl Election {
     /// # Errors
     ///
     /// [`LockError::Client`] when the session ends or the server refuses,
-    /// [`LockError::LayoutConflict`].
+    /// [`LockError::LayoutConflict`], [`LockError::NumbersUsedUp`].
     pub async fn lead(&self) -> Result<Leader, LockError> {
         loop {
             match self.elected(self.queue.enter(None)).await {

@@ -88,7 +88,7 @@ impl RwLock {
     /// # Errors
     ///
     /// [`LockError::Client`] when the session ends or the server refuses, [`LockError::NodeGone`],
-    /// [`LockError::LayoutConflict`].
+    /// [`LockError::LayoutConflict`], [`LockError::NumbersUsedUp`].
     pub async fn read(&self) -> Result<ReadGuard, LockError> {
         Ok(self.reading(self.readers.take().await?))
     }
@@ -125,7 +125,7 @@ impl RwLock {
     /// # Errors
     ///
     /// [`LockError::Client`] when the session ends or the server refuses, [`LockError::NodeGone`],
-    /// [`LockError::LayoutConflict`].
+    /// [`LockError::LayoutConflict`], [`LockError::NumbersUsedUp`].
     pub async fn write(&self) -> Result<WriteGuard, LockError> {
         Ok(self.writing(self.writers.take().await?))
     }

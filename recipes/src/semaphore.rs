@@ -117,7 +117,7 @@ impl Semaphore {
     ///
     /// [`LockError::Client`] when the session ends or the server refuses; [`LockError::Limit`] when
     /// the path records another limit, or the shared count is missing or no number;
-    /// [`LockError::NodeGone`].
+    /// [`LockError::NodeGone`], [`LockError::NumbersUsedUp`].
     pub async fn acquire(&self) -> Result<Guard, LockError> {
         let mut leases = self.acquire_many(1).await?;
         leases.pop().ok_or(LockError::NodeGone)
@@ -149,7 +149,9 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// Those of [`Semaphore::acquire`]; [`LockError::Limit`] if there are never so many.
+    /// Those of [`Semaphore::acquire`]; [`LockError::Limit`] if there are never so many. Under a
+    /// [shared](Limit::Shared) limit there may be later, so whoever asks for more than it says waits
+    /// at the front and keeps everybody behind waiting, too.
     pub async fn acquire_many(&self, leases: usize) -> Result<Vec<Guard>, LockError> {
         self.check_room(leases)?;
         if leases == 0 {
@@ -175,6 +177,19 @@ impl Semaphore {
         timeout: Duration,
     ) -> Result<Vec<Guard>, LockError> {
         within(&self.gate.client, timeout, self.acquire_many(leases)).await
+    }
+
+    /// As [`Semaphore::acquire_many`], until an instant of the client's clock.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Semaphore::acquire_many`], and [`LockError::TimedOut`].
+    pub async fn acquire_many_until(
+        &self,
+        leases: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Guard>, LockError> {
+        until(&self.gate.client, deadline, self.acquire_many(leases)).await
     }
 
     /// Takes a lease if there is one and nobody waits; looks before it writes.

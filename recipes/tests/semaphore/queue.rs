@@ -314,5 +314,7 @@ async fn t63_a_deadline_at_any_step_leaves_nothing() {
         semaphore.acquire_until(deadline).await.unwrap_err(),
         LockError::TimedOut
     );
+    let many = semaphore.acquire_many_until(1, deadline).await;
+    assert_eq!(many.unwrap_err(), LockError::TimedOut);
     lease.release().await.unwrap();
 }
