@@ -97,7 +97,8 @@ impl Group {
     /// # Errors
     ///
     /// [`RecipeError::Conflict`] if the id cannot stand in a path, if this client is a member under
-    /// it already, or if the layout has no room for data. [`RecipeError::Client`].
+    /// it already and stays for a quarter of the session timeout, or if the layout has no room for
+    /// data. [`RecipeError::Client`].
     pub async fn join(&self, id: &str, data: impl Into<Bytes>) -> Result<Membership, RecipeError> {
         let data = data.into();
         let (name, data) = match self.layout {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::{Either, select};
-use lockkeeper::{Client, CreateMode, ErrorCode, Outcome, Stat, Zxid, path};
+use lockkeeper::{Client, CreateMode, ErrorCode, Outcome, SessionId, Stat, Zxid, path};
 use tokio::sync::oneshot;
 
 use crate::bound::Bound;
@@ -19,17 +19,21 @@ use crate::fence::Fence;
 use crate::guard::Guard;
 use crate::hold;
 use crate::leave::{delete, end};
-use crate::look::{Sight, client_gone, current, insist};
+use crate::look::{Sight, client_gone, current, insist, until};
 use crate::own::OwnWatch;
 use crate::parents::make_parents;
 use crate::retry::{Retry, is_transient};
 use crate::state::{Cell, Keep};
 
+/// How much of the session timeout an own znode under the same name has to go.
+const GRACE_SHARE: u32 = 4;
+
 /// What to be present as.
 pub(crate) struct Place {
     pub(crate) path: Arc<str>,
     pub(crate) data: Bytes,
-    /// Whether to wait for another session that is there under the same name.
+    /// Whether to wait for another session that is there under the same name, and, not for long, for
+    /// this one's former self.
     pub(crate) waits: bool,
 }
 
@@ -122,10 +126,20 @@ impl Presence {
                     if *is_in_doubt && self.is_ours(&stat, seen) {
                         return Ok(Some(stat));
                     }
-                    if !self.place.waits || owner.0 == 0 || owner == client.session_id() {
-                        return Err(taken(path, owner == client.session_id()));
+                    let is_own = owner == client.session_id();
+                    if !self.place.waits || owner.0 == 0 {
+                        return Err(taken(path, is_own));
                     }
-                    self.vacancy().await?;
+                    if !is_own {
+                        self.vacancy(owner).await?;
+                        continue;
+                    }
+                    // One that was given up a moment ago is on its way out.
+                    let patience = client.now() + client.negotiated_timeout() / GRACE_SHARE;
+                    match until(client, patience, self.vacancy(owner)).await {
+                        Err(RecipeError::TimedOut) => return Err(taken(path, true)),
+                        vacant => vacant?,
+                    }
                 }
                 Some(ErrorCode::NO_NODE) if let Some(parent) = path::parent(path) => {
                     make_parents(client, parent, CreateMode::Container, is_wanted).await?;
@@ -147,12 +161,14 @@ impl Presence {
         stat.ephemeral_owner == self.client.session_id() && stat.czxid > seen
     }
 
-    /// Waits until the name is free or not wanted.
-    async fn vacancy(&self) -> Result<(), RecipeError> {
+    /// Waits until the name is not `owner`'s any more, or not wanted.
+    async fn vacancy(&self, owner: SessionId) -> Result<(), RecipeError> {
         let unwanted = pin!(self.cell.wait(|view| (!view.wanted).then_some(())));
         let mut sight = Sight::new(&self.client, &self.place.path);
         let vacant = pin!(async {
-            while sight.next().await?.is_some() {}
+            while let Some(znode) = sight.next().await?
+                && znode.stat.ephemeral_owner == owner
+            {}
             Ok(())
         });
         match select(unwanted, vacant).await {

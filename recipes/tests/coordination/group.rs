@@ -1,6 +1,7 @@
 //! Group membership.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use lockkeeper::CreateMode;
 use lockkeeper::path::join;
@@ -73,6 +74,20 @@ async fn a_view_tells_joins_and_leaves_in_order() {
         }
     }
     assert_eq!(states.next().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t39_a_join_that_was_given_up_can_be_made_again_at_once() {
+    let client = connect(&server().await).await;
+    let group = Group::new(&client, &fresh_path("t39-group")).unwrap();
+    for micros in (0..4000).step_by(50) {
+        if let Ok(joined) = timeout(Duration::from_micros(micros), group.join("a", "")).await {
+            drop(joined.unwrap());
+        }
+    }
+    let again = group.join("a", "").await.unwrap();
+    again.leave().await.unwrap();
+    assert!(group.members().await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
