@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable, List, Sequence
 
 import lockkeeper
 
@@ -21,14 +21,17 @@ def wait_until(true: Callable[[], object], what: str) -> None:
         time.sleep(0.01)
 
 
+def left(client: lockkeeper.Client, path: str) -> List[str]:
+    """Children of what may be a container, which the server may have removed."""
+    try:
+        return client.children(path)
+    except lockkeeper.NoNode:
+        return []
+
+
 def wait_for_empty(client: lockkeeper.Client, path: str) -> None:
     """Waits until all contenders of a lock are gone."""
-
-    def is_empty() -> bool:
-        # A lock's parent is a container, which the server may have removed.
-        return client.exists(path) is None or client.children(path) == []
-
-    wait_until(is_empty, "no children of " + path)
+    wait_until(lambda: left(client, path) == [], "no children of " + path)
 
 
 def kill_session(client: lockkeeper.Client, hosts: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 import lockkeeper
 from lockkeeper import Client, GuardState, OperationTimeout, aio
 
-from support import PATIENCE_S
+from support import PATIENCE_S, left
 from test_aio import run, until
 
 
@@ -95,7 +95,7 @@ def test_cancelling_at_any_moment_leaves_nothing(
                         continue
                     await kept.release()
             await until(lambda: client.exists(path + "/place") is None, "the place is free")
-            await until(lambda: client.children(path + "/two") == [], "no party is left")
+            await until(lambda: left(client, path + "/two") == [], "no party is left")
 
     run(body)
 

@@ -10,7 +10,7 @@ import pytest
 import lockkeeper
 from lockkeeper import Client, GuardState, LockLost, OperationTimeout
 
-from support import PATIENCE_S, kill_session, wait_until
+from support import PATIENCE_S, kill_session, wait_for_empty, wait_until
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ def test_a_party_that_waits_in_vain_leaves(client: Client, other: Client, path: 
     barrier = client.double_barrier(path + "/b", 2)
     with pytest.raises(OperationTimeout):
         barrier.enter(timeout=0.1)
-    wait_until(lambda: other.children(path + "/b") == [], "nobody is left")
+    wait_for_empty(other, path + "/b")
 
 
 def test_who_comes_late_is_told(

@@ -14,7 +14,7 @@ import pytest
 import lockkeeper
 from lockkeeper import Client, ConfigStatus, Revision, Snapshot, aio
 
-from support import PATIENCE_S, kill_session, wait_until
+from support import PATIENCE_S, kill_session, left, wait_until
 from test_aio import run, until
 
 ABSENT, ENDED = ConfigStatus.ABSENT, ConfigStatus.ENDED
@@ -207,7 +207,7 @@ def test_in_asyncio(client: Client, hosts: str, path: str) -> None:
                 await asyncio.sleep(0)
                 publishing.cancel()
                 # The lock goes when the call under it is gone.
-            await until(lambda: client.children(path + "/publisher") == [], "released")
+            await until(lambda: left(client, path + "/publisher") == [], "released")
         await until(lambda: follower.snapshot.status is ENDED, "ended with the client")
 
     run(body)

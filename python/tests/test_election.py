@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, List
 
@@ -204,5 +205,28 @@ def test_a_coroutine_is_cancelled_when_its_term_is_lost(
             with pytest.raises(ZeroDivisionError):
                 await own.election(path).run(fails)
             await until(lambda: client.children(path) == [], "nobody stands")
+
+    run(body)
+
+
+def test_a_client_that_is_closed_ends_the_body(hosts: str, path: str) -> None:
+    async def body() -> None:
+        problems: List[Any] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: problems.append(context))
+        started = asyncio.Event()
+
+        async def waits(leader: aio.Leader) -> None:
+            started.set()
+            await asyncio.sleep(3600)
+
+        client = await aio.Client(hosts).connect()
+        running = asyncio.create_task(client.election(path).run(waits))
+        await started.wait()
+        await client.close()
+        with pytest.raises(lockkeeper.ClosedError):
+            await running
+        gc.collect()
+        assert problems == []
 
     run(body)

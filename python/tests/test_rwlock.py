@@ -11,7 +11,7 @@ import pytest
 import lockkeeper
 from lockkeeper import Client, GuardState, LockTimeout, aio
 
-from support import PATIENCE_S, wait_until
+from support import PATIENCE_S, left, wait_until
 from test_aio import run, until
 
 
@@ -42,6 +42,7 @@ def test_a_reader_becomes_a_writer(client: Client, other: Client, path: str) -> 
     reader, second = lock.read(), theirs.read()
     with pytest.raises(LockTimeout):
         reader.upgrade(timeout=0.1)
+    wait_until(lambda: lock.queue_position() == 2, "what was given up is gone")
     with ThreadPoolExecutor(1) as threads:
         upgraded = threads.submit(reader.upgrade, PATIENCE_S)
         wait_until(lambda: lock.queue_position() == 3, "it waits")
@@ -134,18 +135,8 @@ def test_in_asyncio(client: Client, hosts: str, path: str) -> None:
                     for guard in taken if isinstance(taken, list) else [taken]:
                         await guard.release()
 
-            def left() -> List[str]:
-                places = ("/rw", "/e", "/s/leases", "/s/locks")
-                return [name for place in places for name in children(client, path + place)]
-
-            await until(lambda: left() == [], "nothing is left")
+            places = ("/rw", "/e", "/s/leases", "/s/locks")
+            for place in places:
+                await until(lambda: left(client, path + place) == [], "nothing is left")
 
     run(body)
-
-
-def children(client: Client, path: str) -> List[str]:
-    """Those of a znode that may be gone."""
-    try:
-        return client.children(path)
-    except lockkeeper.NoNode:
-        return []

@@ -82,7 +82,9 @@ class Port:
         finally:
             watch.cancel()
             work.cancel()
-            await asyncio.wait([watch, work])
+            # Its failure means that the client is gone, which the next call says as well.
+            await asyncio.gather(watch, return_exceptions=True)
+            await asyncio.wait([work])
         if is_lost and work.cancelled():
             raise LockLost("lost while the work was done", path=right.path)
         return work.result()

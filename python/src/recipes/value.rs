@@ -189,6 +189,7 @@ impl Versioned {
 
     /// Only annotations ask for it.
     #[classmethod]
+    #[pyo3(signature = (of, /))]
     fn __class_getitem__<'py>(
         class: &Bound<'py, PyType>,
         of: &Bound<'py, PyAny>,
