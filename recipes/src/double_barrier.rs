@@ -207,6 +207,11 @@ impl Party {
         self.members.as_deref()
     }
 
+    /// The guard of its znode, for writes that go through only while this party is inside.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
     /// Path of this party's znode.
     pub fn path(&self) -> &str {
         self.guard.path()

@@ -126,16 +126,16 @@ impl Rendezvous {
         until(&self.client, deadline, self.filled()).await
     }
 
-    /// Returns when the znode that gave `met` is not there any more, also if another one has taken
-    /// its place.
+    /// Returns when the znode that was `met`, as [`Filled::stat`] tells, is not there any more, also
+    /// if another one has taken its place.
     ///
     /// # Errors
     ///
     /// [`RecipeError::Client`].
-    pub async fn vacated(&self, met: &Filled) -> Result<(), RecipeError> {
+    pub async fn vacated(&self, met: &Stat) -> Result<(), RecipeError> {
         let mut sight = Sight::new(&self.client, &self.path);
         while let Some(znode) = sight.next().await?
-            && znode.stat.czxid == met.stat.czxid
+            && znode.stat.czxid == met.czxid
         {}
         Ok(())
     }

@@ -19,9 +19,8 @@ pub struct SharedValue {
     path: Arc<str>,
 }
 
-/// A state of a shared value.
+/// A state of a shared value. One that was written down somewhere may be put together again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Versioned<T> {
     /// The value.
     pub value: T,

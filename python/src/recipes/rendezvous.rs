@@ -58,7 +58,7 @@ impl Rendezvous {
     }
 
     fn vacated(&self, met: &Filled, timeout: Option<f64>) -> Result<Pending, Failure> {
-        let (met, limit) = (met.0.clone(), limit(timeout)?);
+        let (met, limit) = (met.0.stat, limit(timeout)?);
         self.0.call("vacated", |(client, rendezvous)| async move {
             let vacated = within(
                 &client,

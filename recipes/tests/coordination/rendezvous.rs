@@ -57,7 +57,7 @@ async fn the_end_of_the_occupant_is_noticed() {
     let successor = point.clone();
     let successor = tokio::spawn(async move { successor.occupy("there").await });
     let gone = point.clone();
-    let gone = tokio::spawn(async move { gone.vacated(&met).await });
+    let gone = tokio::spawn(async move { gone.vacated(&met.stat).await });
     kill_session(&server, &master).await;
     timeout(PATIENCE, gone).await.unwrap().unwrap().unwrap();
     let next = timeout(PATIENCE, successor)
