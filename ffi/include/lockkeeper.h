@@ -1,6 +1,6 @@
 /**
  * @file
- * Lockkeeper: a client of ZooKeeper ensembles, and a lock with fences on it.
+ * Lockkeeper: a client of ZooKeeper ensembles, and recipes for coordination on it.
  *
  * Made from the Rust sources by `cargo xtask header`; changes belong there.
  *
@@ -27,9 +27,13 @@
  * | lk_client_t    | yes                               | the last free alone, after all calls     |
  * | lk_lock_t      | yes                               | each call is a contender of its own      |
  * | lk_guard_t     | yes                               | freed alone, after all calls             |
+ * | lk_follow_t    | yes                               | freed alone, after all calls             |
  * | lk_call_t      | no, may move                      | only to give the call up                 |
  * | lk_result_t    | no, may move                      | freed by the receiver                    |
  * | lk_error_t     | one per thread                    | valid until the thread's next call       |
+ *
+ * Recipes. Most are a path and nothing else, so their calls take a client and a path; all users of
+ * the path must say the same about it. What is held is a guard, whatever gave it.
  *
  * Threads. A client has the threads "lk-io", "lk-callback" and, while a host name is looked up,
  * "lk-lookup". They take no signals, and a broken connection raises no SIGPIPE.
@@ -43,7 +47,7 @@
  * when the client's last object is freed may only be dropped. A call that ends in "_async" starts
  * an operation and returns; its function is told the end.
  *
- * Fork. Clients, locks, guards and calls stay with the process that made them: in a forked child
+ * Fork. All objects but configs and results stay with the process that made them: in a forked child
  * every call gives LK_EFORKED without touching them, frees do nothing, and callbacks never run. The
  * memory, and descriptors that all close on exec, are left behind until then. A child may make
  * clients of its own. Configs and results are plain memory and may be used in both.
@@ -94,7 +98,17 @@
 #define LK_ANY_VERSION -1
 
 /**
- * An operation that was started and ends by calling a function. Only needed to give it up.
+ * As a version: none; for a write, that there is to be nothing yet.
+ */
+#define LK_NO_VERSION -2
+
+/**
+ * As a round: the only one, at the path itself.
+ */
+#define LK_NO_ROUND -1
+
+/**
+ * Something that was started and calls a function. Only needed to give it up.
  */
 typedef struct lk_call_t lk_call_t;
 
@@ -110,7 +124,14 @@ typedef struct lk_client_t lk_client_t;
 typedef struct lk_config_t lk_config_t;
 
 /**
- * A lock that is held until it is released or freed, or lost. Any number of threads may use it.
+ * A configuration that is being followed until this is freed: the last good value is at hand
+ * without a request. Any number of threads may use it.
+ */
+typedef struct lk_follow_t lk_follow_t;
+
+/**
+ * Something that is held until it is released or freed, or lost: a lock, a place inside a double
+ * barrier, a meeting point. Any number of threads may use it.
  *
  * A process that was paused, or whose packets were late, may act after its session expired and
  * the lock went to somebody else. The fence lets the resource itself refuse whoever comes late.
@@ -270,7 +291,7 @@ typedef struct lk_stat_t {
 typedef int32_t lk_layout_t;
 
 /**
- * Told how waiting for a lock ended. Runs as every callback; see "Callbacks" above.
+ * Told how waiting for something to hold ended. Runs as every callback; see "Callbacks" above.
  *
  * @param error  never NULL, valid until the function returns; its code is `LK_OK` for a grant
  * @param guard  what is held, to be freed with `lk_guard_free`; NULL after an error
@@ -303,6 +324,81 @@ typedef void (*lk_lost_fn)(void *user, lk_guard_state_t state, lk_loss_t loss);
  * @param error  never NULL, valid until the function returns; its code is `LK_OK` if it was done
  */
 typedef void (*lk_done_fn)(void *user, const struct lk_error_t *error);
+
+/**
+ * Told what was found. Runs as every callback; see "Callbacks" above.
+ *
+ * @param error   never NULL, valid until the function returns; its code is `LK_OK` for a result
+ * @param result  valid until the function returns; NULL if there is none
+ */
+typedef void (*lk_result_fn)(void *user,
+                             const struct lk_error_t *error,
+                             const struct lk_result_t *result);
+
+/**
+ * A state of a shared count. Its fields do not change within a major version.
+ */
+typedef struct lk_count_t {
+  /**
+   * The zxid of the write that made it: larger means later.
+   */
+  int64_t revision;
+  /**
+   * The number.
+   */
+  int32_t value;
+  /**
+   * The version that `lk_count_set` compares.
+   */
+  int32_t version;
+} lk_count_t;
+
+/**
+ * Told a state of a shared count. Runs as every callback; see "Callbacks" above.
+ *
+ * @param error  never NULL, valid until the function returns; its code is `LK_OK` for a count
+ * @param count  valid until the function returns; NULL if there is none
+ */
+typedef void (*lk_count_fn)(void *user,
+                            const struct lk_error_t *error,
+                            const struct lk_count_t *count);
+
+/**
+ * How the keys of a configuration lie. All users of a path must use the same.
+ */
+typedef int32_t lk_keys_layout_t;
+
+/**
+ * A key of a configuration and its value. Its fields do not change within a major version.
+ */
+typedef struct lk_key_t {
+  /**
+   * One element of a path.
+   */
+  const char *name;
+  /**
+   * Bytes of the name, or -1 for a NUL at its end.
+   */
+  ptrdiff_t name_len;
+  /**
+   * The first byte of the value; NULL for none.
+   */
+  const void *value;
+  /**
+   * How many bytes there are.
+   */
+  size_t value_len;
+} lk_key_t;
+
+/**
+ * Looks whether a configuration is good. Runs as every callback; see "Callbacks" above.
+ *
+ * @param found   what is published, valid until the function returns
+ * @param reason  room for a sentence that says why not, with a NUL at its end
+ * @param size    how much room there is
+ * @return  whether it is good
+ */
+typedef bool (*lk_check_fn)(void *user, const struct lk_result_t *found, char *reason, size_t size);
 
 /**
  * It was done.
@@ -430,7 +526,7 @@ typedef void (*lk_done_fn)(void *user, const struct lk_error_t *error);
 #define LK_ECALLBACK -1004
 
 /**
- * The guard has been released before.
+ * What was held has been given back before.
  */
 #define LK_ERELEASED -1005
 
@@ -455,17 +551,17 @@ typedef void (*lk_done_fn)(void *user, const struct lk_error_t *error);
 #define LK_ESYSTEM -1009
 
 /**
- * The lock was not granted before the deadline. Nothing of the attempt is left behind.
+ * What was waited for did not come before the deadline. Nothing of the attempt is left behind.
  */
 #define LK_ETIMEDOUT -1101
 
 /**
- * Somebody else holds the lock or waits for it, or dispatches.
+ * Somebody else holds the lock or waits for it, or dispatches; or another call is under way.
  */
 #define LK_EBUSY -1102
 
 /**
- * The lock had been lost before the call.
+ * What was held had been lost before the call.
  */
 #define LK_ELOST -1103
 
@@ -478,6 +574,21 @@ typedef void (*lk_done_fn)(void *user, const struct lk_error_t *error);
  * The path is shared with a lock of another layout.
  */
 #define LK_ELAYOUT -1105
+
+/**
+ * What is at the path does not go with what was asked for. The text says what to change.
+ */
+#define LK_ECONFLICT -1106
+
+/**
+ * Somebody else was faster: what was to be replaced is not there any more. Read it again.
+ */
+#define LK_ECHANGED -1107
+
+/**
+ * What is published is not good, or not whole. The text says why.
+ */
+#define LK_EREJECTED -1108
 
 /**
  * A failure that this version of the library has no code for.
@@ -608,6 +719,17 @@ typedef void (*lk_done_fn)(void *user, const struct lk_error_t *error);
  * For a reason that this version of the library has no number for.
  */
 #define LK_LOSS_OTHER 4
+
+/**
+ * Each publication in a directory of its own that never changes, and a pointer to one of them.
+ */
+#define LK_KEYS_VERSIONS 0
+
+/**
+ * The keys below the path, and `ready` beside them while they are whole. Published under a guard
+ * only.
+ */
+#define LK_KEYS_READY 1
 
 #ifdef __cplusplus
 extern "C" {
@@ -882,16 +1004,35 @@ struct lk_bytes_t lk_result_data(const struct lk_result_t *result);
 lk_status_t lk_result_stat(const struct lk_result_t *result, struct lk_stat_t *out);
 
 /**
- * How many children were listed; 0 for the results of other operations and for NULL. Never
+ * The zxid of the write that made what was read or set: larger means later. 0 for the results of
+ * other operations and for NULL. Never blocks.
+ */
+int64_t lk_result_revision(const struct lk_result_t *result);
+
+/**
+ * The version of the data that was read or set, to be compared by the next write; `LK_NO_VERSION`
+ * for a configuration, the results of other operations and NULL. Never blocks.
+ */
+int32_t lk_result_version(const struct lk_result_t *result);
+
+/**
+ * How many children were listed, or keys; 0 for the results of other operations and for NULL. Never
  * blocks.
  */
 size_t lk_result_children_len(const struct lk_result_t *result);
 
 /**
- * The name of a child, without slashes, in no order; empty beyond the last. Never blocks. Belongs
- * to the result.
+ * The name of a child, without slashes, in no order, or of a key; empty beyond the last. Never
+ * blocks. Belongs to the result.
  */
 struct lk_str_t lk_result_child(const struct lk_result_t *result, size_t index);
+
+/**
+ * The value of a key of a configuration; NULL for other children, beyond the last and for NULL. Never
+ * blocks. Belongs to the result.
+ */
+struct lk_bytes_t lk_result_value(const struct lk_result_t *result,
+                                  size_t index);
 
 /**
  * Frees a result and all that was asked of it; NULL is allowed. Never blocks.
@@ -899,9 +1040,9 @@ struct lk_str_t lk_result_child(const struct lk_result_t *result, size_t index);
 void lk_result_free(struct lk_result_t *result);
 
 /**
- * Gives an operation up if it is not over, and frees the call; NULL is allowed.
+ * Gives a call up if it is not over, and frees it; NULL is allowed.
  *
- * Never blocks. The operation's function is not called any more; on the thread `lk-callback` it
+ * Never blocks. The call's function is not called any more; on the thread `lk-callback` it
  * may be running, until its `drop` is called. In a forked child it does nothing.
  */
 void lk_call_free(struct lk_call_t *call);
@@ -1063,6 +1204,508 @@ lk_status_t lk_guard_release_async(struct lk_guard_t *guard,
  * nothing: the parent still holds the lock.
  */
 void lk_guard_free(struct lk_guard_t *guard);
+
+/**
+ * Closes the barrier at a path: until it is opened, everybody waits. The znode is that of Curator's
+ * `DistributedBarrier` and kazoo's `Barrier`; it outlives who made it.
+ *
+ * Blocks for at most `timeout_ms`. Fails as every call of a client.
+ *
+ * @param changed  where it goes whether the barrier was open, or NULL; through a broken link it
+ *                 may say no of what this call did
+ */
+lk_status_t lk_barrier_close(const struct lk_client_t *client,
+                             const char *path,
+                             ptrdiff_t path_len,
+                             int64_t timeout_ms,
+                             bool *changed);
+
+/**
+ * Opens the barrier at a path and wakes everybody.
+ *
+ * Blocks for at most `timeout_ms`. Fails with `LK_ECONFLICT` if the znode has children, and as
+ * every call of a client.
+ *
+ * @param changed  where it goes whether the barrier was closed, or NULL; as `lk_barrier_close`
+ */
+lk_status_t lk_barrier_open(const struct lk_client_t *client,
+                            const char *path,
+                            ptrdiff_t path_len,
+                            int64_t timeout_ms,
+                            bool *changed);
+
+/**
+ * Whether the barrier at a path is closed, as the ensemble has it now.
+ *
+ * Blocks for at most `timeout_ms`. Fails with `LK_ETIMEDOUT` and as every call of a client.
+ */
+lk_status_t lk_barrier_is_closed(const struct lk_client_t *client,
+                                 const char *path,
+                                 ptrdiff_t path_len,
+                                 int64_t timeout_ms,
+                                 bool *out);
+
+/**
+ * Waits until the barrier at a path is open; it may be closed again by then.
+ *
+ * Blocks for at most `timeout_ms`, through broken links. Fails with `LK_ETIMEDOUT` and as every
+ * call of a client.
+ */
+lk_status_t lk_barrier_wait(const struct lk_client_t *client,
+                            const char *path,
+                            ptrdiff_t path_len,
+                            int64_t timeout_ms);
+
+/**
+ * As `lk_barrier_wait`, without waiting: `done` is told the end.
+ *
+ * Never blocks. Fails with `LK_BADARGUMENTS`, `LK_EINVAL`, `LK_EFORKED`; then `done` is not called.
+ *
+ * @param user  handed to both functions
+ * @param drop  frees `user`; or NULL
+ * @param call  where the call goes, to be freed with `lk_call_free`; or NULL
+ */
+lk_status_t lk_barrier_wait_async(const struct lk_client_t *client,
+                                  const char *path,
+                                  ptrdiff_t path_len,
+                                  int64_t timeout_ms,
+                                  lk_done_fn done,
+                                  void *user,
+                                  lk_drop_fn drop,
+                                  struct lk_call_t **call);
+
+/**
+ * Waits until all parties are at the double barrier at a path, and goes in with them. Its znodes are
+ * those of Curator's `DistributedDoubleBarrier`.
+ *
+ * `lk_guard_release` leaves, and waits until all who went in have left or are gone;
+ * `lk_guard_free` leaves without waiting. A meeting is held once: for the next one take the next
+ * round.
+ *
+ * Blocks for at most `timeout_ms`; after an error nothing is left behind. Fails with
+ * `LK_ETIMEDOUT`, `LK_ECONFLICT` if the meeting has begun without this party or for a number of
+ * parties that cannot be, `LK_ELOST` if its znode was deleted by somebody else, and as every call
+ * of a client.
+ *
+ * @param parties  how many meet, 1 to 5,000; the same for all
+ * @param round    a number below the path, 0 or more, or `LK_NO_ROUND`
+ * @param out      where the guard goes; the caller frees it with `lk_guard_free`
+ */
+lk_status_t lk_double_barrier_enter(const struct lk_client_t *client,
+                                    const char *path,
+                                    ptrdiff_t path_len,
+                                    size_t parties,
+                                    int64_t round,
+                                    int64_t timeout_ms,
+                                    struct lk_guard_t **out);
+
+/**
+ * As `lk_double_barrier_enter`, without waiting: `entered` is told the end.
+ *
+ * Never blocks. Who is given a place after the call was given up leaves. Fails with
+ * `LK_ECONFLICT` for a number of parties that cannot be, `LK_BADARGUMENTS`, `LK_EINVAL`,
+ * `LK_EFORKED`; then `entered` is not called.
+ *
+ * @param user  handed to both functions
+ * @param drop  frees `user`; or NULL
+ * @param call  where the call goes, to be freed with `lk_call_free`; or NULL
+ */
+lk_status_t lk_double_barrier_enter_async(const struct lk_client_t *client,
+                                          const char *path,
+                                          ptrdiff_t path_len,
+                                          size_t parties,
+                                          int64_t round,
+                                          int64_t timeout_ms,
+                                          lk_acquired_fn entered,
+                                          void *user,
+                                          lk_drop_fn drop,
+                                          struct lk_call_t **call);
+
+/**
+ * Names of the znodes that were counted in with a party of a double barrier, as children of a
+ * result; none if a Curator party opened the barrier, which does not write them down.
+ *
+ * Never blocks. Fails with `LK_EINVAL`, also for other guards, `LK_ERELEASED`, `LK_EFORKED`.
+ *
+ * @param out  where the names go, to be freed with `lk_result_free`
+ */
+lk_status_t lk_double_barrier_members(const struct lk_guard_t *guard, struct lk_result_t **out);
+
+/**
+ * Arrives at the latch at a path, which opens for good when `count` have arrived. Who arrives and
+ * dies has arrived.
+ *
+ * Blocks for at most `timeout_ms`. Fails with `LK_ECONFLICT` if the path holds another count or no
+ * latch, for a count that cannot be and an id that is no name, and as every call of a client.
+ *
+ * @param count    how many the latch is for, 1 to 5,000; the same for all
+ * @param id       a name that counts once, whoever sends it, also after a restart; NULL for one
+ *                 that nobody else has
+ * @param missing  where it goes how many are missing now, or NULL
+ */
+lk_status_t lk_latch_count_down(const struct lk_client_t *client,
+                                const char *path,
+                                ptrdiff_t path_len,
+                                size_t count,
+                                const char *id,
+                                ptrdiff_t id_len,
+                                int64_t timeout_ms,
+                                size_t *missing);
+
+/**
+ * How many arrivals are missing at the latch at a path; 0 once it is open.
+ *
+ * Blocks for at most `timeout_ms`. Fails with `LK_ETIMEDOUT`, and as `lk_latch_count_down`.
+ *
+ * @param count  how many the latch is for
+ */
+lk_status_t lk_latch_missing(const struct lk_client_t *client,
+                             const char *path,
+                             ptrdiff_t path_len,
+                             size_t count,
+                             int64_t timeout_ms,
+                             size_t *out);
+
+/**
+ * Waits until the latch at a path is open.
+ *
+ * Blocks for at most `timeout_ms`, through broken links. Fails with `LK_ETIMEDOUT`, and as
+ * `lk_latch_count_down`.
+ *
+ * @param count  how many the latch is for
+ */
+lk_status_t lk_latch_wait(const struct lk_client_t *client,
+                          const char *path,
+                          ptrdiff_t path_len,
+                          size_t count,
+                          int64_t timeout_ms);
+
+/**
+ * As `lk_latch_wait`, without waiting: `done` is told the end.
+ *
+ * Never blocks. Fails with `LK_ECONFLICT` for a count that cannot be, `LK_BADARGUMENTS`,
+ * `LK_EINVAL`, `LK_EFORKED`; then `done` is not called.
+ *
+ * @param count  how many the latch is for
+ * @param user   handed to both functions
+ * @param drop   frees `user`; or NULL
+ * @param call   where the call goes, to be freed with `lk_call_free`; or NULL
+ */
+lk_status_t lk_latch_wait_async(const struct lk_client_t *client,
+                                const char *path,
+                                ptrdiff_t path_len,
+                                size_t count,
+                                int64_t timeout_ms,
+                                lk_done_fn done,
+                                void *user,
+                                lk_drop_fn drop,
+                                struct lk_call_t **call);
+
+/**
+ * Closes the latch at a path again with nobody arrived, in one transaction.
+ *
+ * Blocks for at most `timeout_ms`. Fails with `LK_ECONFLICT` also if somebody else does so at the
+ * same time, and as `lk_latch_count_down`.
+ *
+ * @param count  how many the latch is for
+ */
+lk_status_t lk_latch_reset(const struct lk_client_t *client,
+                           const char *path,
+                           ptrdiff_t path_len,
+                           size_t count,
+                           int64_t timeout_ms);
+
+/**
+ * Leaves data at a meeting point, for all who wait and all who come; of several the last counts.
+ *
+ * Blocks for at most `timeout_ms`. Fails with `LK_ECONFLICT` if there are no bytes, and as every
+ * call of a client.
+ */
+lk_status_t lk_rendezvous_fill(const struct lk_client_t *client,
+                               const char *path,
+                               ptrdiff_t path_len,
+                               const void *data_ptr,
+                               size_t data_len,
+                               int64_t timeout_ms);
+
+/**
+ * Leaves data at a meeting point for as long as the guard is held. Waits while another session's
+ * data is there.
+ *
+ * Blocks for at most `timeout_ms`; after an error nothing is left behind. Fails with
+ * `LK_ETIMEDOUT`, `LK_ECONFLICT` if there are no bytes or a persistent znode is there, and as every
+ * call of a client.
+ *
+ * @param out  where the guard goes; the caller frees it with `lk_guard_free`
+ */
+lk_status_t lk_rendezvous_occupy(const struct lk_client_t *client,
+                                 const char *path,
+                                 ptrdiff_t path_len,
+                                 const void *data_ptr,
+                                 size_t data_len,
+                                 int64_t timeout_ms,
+                                 struct lk_guard_t **out);
+
+/**
+ * Waits until something stands at a meeting point. A znode without data does not count.
+ *
+ * Blocks for at most `timeout_ms`, through broken links. Fails with `LK_ETIMEDOUT` and as every
+ * call of a client.
+ *
+ * @param out  where data and metadata go, to be freed with `lk_result_free`
+ */
+lk_status_t lk_rendezvous_wait(const struct lk_client_t *client,
+                               const char *path,
+                               ptrdiff_t path_len,
+                               int64_t timeout_ms,
+                               struct lk_result_t **out);
+
+/**
+ * As `lk_rendezvous_wait`, without waiting: `found` is told the end.
+ *
+ * Never blocks. Fails with `LK_BADARGUMENTS`, `LK_EINVAL`, `LK_EFORKED`; then `found` is not
+ * called.
+ *
+ * @param user  handed to both functions
+ * @param drop  frees `user`; or NULL
+ * @param call  where the call goes, to be freed with `lk_call_free`; or NULL
+ */
+lk_status_t lk_rendezvous_wait_async(const struct lk_client_t *client,
+                                     const char *path,
+                                     ptrdiff_t path_len,
+                                     int64_t timeout_ms,
+                                     lk_result_fn found,
+                                     void *user,
+                                     lk_drop_fn drop,
+                                     struct lk_call_t **call);
+
+/**
+ * Waits until what was met is not there any more, also if something else has taken its place.
+ *
+ * Blocks for at most `timeout_ms`, through broken links. Fails with `LK_ETIMEDOUT` and as every
+ * call of a client.
+ *
+ * @param met  what `lk_rendezvous_wait` gave
+ */
+lk_status_t lk_rendezvous_vacated(const struct lk_client_t *client,
+                                  const char *path,
+                                  ptrdiff_t path_len,
+                                  const struct lk_result_t *met,
+                                  int64_t timeout_ms);
+
+/**
+ * As `lk_rendezvous_vacated`, without waiting: `done` is told the end.
+ *
+ * Never blocks, and copies what it needs of `met`. Fails with `LK_BADARGUMENTS`, `LK_EINVAL`,
+ * `LK_EFORKED`; then `done` is not called.
+ *
+ * @param user  handed to both functions
+ * @param drop  frees `user`; or NULL
+ * @param call  where the call goes, to be freed with `lk_call_free`; or NULL
+ */
+lk_status_t lk_rendezvous_vacated_async(const struct lk_client_t *client,
+                                        const char *path,
+                                        ptrdiff_t path_len,
+                                        const struct lk_result_t *met,
+                                        int64_t timeout_ms,
+                                        lk_done_fn done,
+                                        void *user,
+                                        lk_drop_fn drop,
+                                        struct lk_call_t **call);
+
+/**
+ * The value at a path, as this client's server has it, which may lag: what Curator calls
+ * `SharedValue`.
+ *
+ * Blocks for at most `timeout_ms`, through broken links. Fails with `LK_NONODE` if there is none,
+ * `LK_ETIMEDOUT`, and as every call of a client.
+ *
+ * @param out  where data, revision and version go, to be freed with `lk_result_free`
+ */
+lk_status_t lk_value_get(const struct lk_client_t *client,
+                         const char *path,
+                         ptrdiff_t path_len,
+                         int64_t timeout_ms,
+                         struct lk_result_t **out);
+
+/**
+ * Replaces the value at a path, or makes it.
+ *
+ * Blocks for at most `timeout_ms`. It is sent once: if `maybe_applied` is set, the value may be the
+ * new one, or may have been for a while. Fails with `LK_ECHANGED` if the version is another one,
+ * and as every call of a client.
+ *
+ * @param data     NULL with a length of 0 for no bytes
+ * @param version  the version that is replaced, `LK_NO_VERSION`, or `LK_ANY_VERSION`
+ * @param out      where the new state goes, to be freed with `lk_result_free`; or NULL
+ */
+lk_status_t lk_value_set(const struct lk_client_t *client,
+                         const char *path,
+                         ptrdiff_t path_len,
+                         const void *data_ptr,
+                         size_t data_len,
+                         int32_t version,
+                         int64_t timeout_ms,
+                         struct lk_result_t **out);
+
+/**
+ * Asks to be told of the value at a path: of the present state, and then of each new one, of which
+ * those in between may be left out. While there is none the error is `LK_NONODE`; another error is
+ * the last call.
+ *
+ * Never blocks. `drop` runs exactly once: when the call is given up, when the session is over, or
+ * when the client's last object is freed; and if this call fails, before it returns. Fails with
+ * `LK_BADARGUMENTS`, `LK_EINVAL`, `LK_EFORKED`.
+ *
+ * @param user  handed to both functions
+ * @param drop  frees `user`; or NULL
+ * @param call  where the call goes, to be freed with `lk_call_free`; or NULL
+ */
+lk_status_t lk_value_watch(const struct lk_client_t *client,
+                           const char *path,
+                           ptrdiff_t path_len,
+                           lk_result_fn changed,
+                           void *user,
+                           lk_drop_fn drop,
+                           struct lk_call_t **call);
+
+/**
+ * The number at a path, as this client's server has it, which may lag: four bytes, the highest
+ * first, as Curator's `SharedCount` has it.
+ *
+ * Blocks for at most `timeout_ms`, through broken links. Fails with `LK_NONODE` if there is none,
+ * `LK_ECONFLICT` if the data is no such number, `LK_ETIMEDOUT`, and as every call of a client.
+ */
+lk_status_t lk_count_get(const struct lk_client_t *client,
+                         const char *path,
+                         ptrdiff_t path_len,
+                         int64_t timeout_ms,
+                         struct lk_count_t *out);
+
+/**
+ * Replaces the number at a path, or makes it. As `lk_value_set`.
+ *
+ * @param version  the version that is replaced, `LK_NO_VERSION`, or `LK_ANY_VERSION`
+ * @param out      where the new state goes, or NULL
+ */
+lk_status_t lk_count_set(const struct lk_client_t *client,
+                         const char *path,
+                         ptrdiff_t path_len,
+                         int32_t value,
+                         int32_t version,
+                         int64_t timeout_ms,
+                         struct lk_count_t *out);
+
+/**
+ * As `lk_value_watch`, for a number; data that is no number is told as `LK_ECONFLICT`, and is not
+ * the last call.
+ *
+ * @param user  handed to both functions
+ * @param drop  frees `user`; or NULL
+ * @param call  where the call goes, to be freed with `lk_call_free`; or NULL
+ */
+lk_status_t lk_count_watch(const struct lk_client_t *client,
+                           const char *path,
+                           ptrdiff_t path_len,
+                           lk_count_fn changed,
+                           void *user,
+                           lk_drop_fn drop,
+                           struct lk_call_t **call);
+
+/**
+ * Publishes several keys in place of all there were, as a whole: readers never see half of it,
+ * whenever this process dies.
+ *
+ * Blocks for at most `timeout_ms`. With a guard every write goes through only while it is held, and
+ * its client does the writing; it must not be released meanwhile (`LK_EBUSY`). Fails with
+ * `LK_ELOST` if the guard is lost, `LK_ECHANGED` if somebody else has published meanwhile,
+ * `LK_ECONFLICT` if a key cannot be called that, there are more than 5,000, or the layout needs a
+ * guard, `LK_ERELEASED`, and as every call of a client. Unless `maybe_applied` is set, readers see
+ * nothing of what failed.
+ *
+ * @param layout    one of `LK_KEYS_*`
+ * @param keys      `keys_len` of them, each name once; NULL for none
+ * @param guard     of a lock, of a leader; or NULL
+ * @param revision  where the zxid goes that orders it, or NULL
+ */
+lk_status_t lk_publish_keys(const struct lk_client_t *client,
+                            const char *path,
+                            ptrdiff_t path_len,
+                            lk_keys_layout_t layout,
+                            const struct lk_key_t *keys,
+                            size_t keys_len,
+                            const struct lk_guard_t *guard,
+                            int64_t timeout_ms,
+                            int64_t *revision);
+
+/**
+ * Follows the data of the znode at a path.
+ *
+ * Never blocks; the first look is on its way. Fails with `LK_BADARGUMENTS`, `LK_EINVAL`,
+ * `LK_EFORKED`.
+ *
+ * @param check    asked of each value, those in between left out; NULL if every one is good
+ * @param changed  told how each look went, and the last good value; or NULL. The error is `LK_OK`
+ *                 if what is published is that value, `LK_NONODE` if nothing is, `LK_EREJECTED`
+ *                 with the reason if it is refused, or what the server or the session says
+ * @param user     handed to all three functions
+ * @param drop     frees `user` when this is freed or the last call was made; or NULL
+ * @param out      where it goes; the caller frees it with `lk_follow_free`
+ */
+lk_status_t lk_follow_value(const struct lk_client_t *client,
+                            const char *path,
+                            ptrdiff_t path_len,
+                            lk_check_fn check,
+                            lk_result_fn changed,
+                            void *user,
+                            lk_drop_fn drop,
+                            struct lk_follow_t **out);
+
+/**
+ * Follows a configuration of several keys, which is seen whole or not at all: its keys are children
+ * of the results, ordered by name. As `lk_follow_value`.
+ *
+ * @param layout  one of `LK_KEYS_*`
+ */
+lk_status_t lk_follow_keys(const struct lk_client_t *client,
+                           const char *path,
+                           ptrdiff_t path_len,
+                           lk_keys_layout_t layout,
+                           lk_check_fn check,
+                           lk_result_fn changed,
+                           void *user,
+                           lk_drop_fn drop,
+                           struct lk_follow_t **out);
+
+/**
+ * The last good value. With a timeout, waits for the first one.
+ *
+ * Blocks for at most `timeout_ms`; with 0 never, and may then be called in a callback. With
+ * `lk_config_dispatch` nothing is known before callbacks have run. While there is no good value it
+ * fails as `lk_follow_status`.
+ *
+ * @param out  where data or keys and the revision go, to be freed with `lk_result_free`
+ */
+lk_status_t lk_follow_get(const struct lk_follow_t *follow,
+                          int64_t timeout_ms,
+                          struct lk_result_t **out);
+
+/**
+ * How the latest look went: `LK_OK` if what is published is the last good value.
+ *
+ * Never blocks. Fails with `LK_NONODE` if nothing is published, `LK_EREJECTED` if what is published
+ * is not good or not whole, `LK_NOAUTH` if the server does not show it, `LK_ETIMEDOUT` before the
+ * first look, `LK_EINVAL`, `LK_EFORKED`, and for good as every call of a client whose session is
+ * over.
+ */
+lk_status_t lk_follow_status(const struct lk_follow_t *follow);
+
+/**
+ * Ends following; NULL is allowed. No call of it may be under way. Blocks only as `lk_client_free`
+ * says. On the thread `lk-callback` one of its functions may be running until `drop` is called. In
+ * a forked child it does nothing.
+ */
+void lk_follow_free(struct lk_follow_t *follow);
 
 #ifdef __cplusplus
 }  // extern "C"

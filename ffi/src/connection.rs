@@ -3,9 +3,11 @@
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
-use client::{Call, Client, State, States};
+use client::{Call, Client, State};
+use futures::stream;
 
-use crate::callback::{Handover, User, lk_drop_fn};
+use crate::call::{start_each, wanted};
+use crate::callback::{User, lk_drop_fn};
 use crate::config::lk_config_t;
 use crate::error::{Fault, entry, entry_or};
 use crate::handle::{Maker, Object, Out, borrow, put, take};
@@ -185,31 +187,19 @@ pub unsafe extern "C" fn lk_client_on_state(
     entry(|| {
         // SAFETY: the header asks for a client.
         let client = unsafe { borrow(client)? };
-        let changed = changed.ok_or_else(|| Fault::invalid("function is NULL"))?;
-        let user = Handover::new(user, client.session.queue());
-        let states = client.session.client.states();
-        let told = tell_states(states, user, move |user, state| {
+        let changed = wanted(changed)?;
+        let states = stream::unfold(Some(client.session.client.states()), async |states| {
+            let mut states = states?;
+            let state = states.next().await.state;
+            Some((state, (!state.is_final()).then_some(states)))
+        });
+        start_each(&client.session, user, states, move |user, state| {
             // SAFETY: the function is the caller's, made for this pointer, and the header says
             // where it runs.
             unsafe { changed(user.ptr, number(state)) };
         });
-        client.session.runtime().spawn(told);
         Ok(())
     })
-}
-
-async fn tell_states(
-    mut states: States,
-    mut user: Handover<User>,
-    tell: impl Fn(&User, State) + Copy + Send + 'static,
-) {
-    loop {
-        let state = states.next().await.state;
-        match user.lend(move |user| tell(user, state)).await {
-            Some(returned) if !state.is_final() => user = returned,
-            _ => return,
-        }
-    }
 }
 
 /// A descriptor that can be read while callbacks wait for `lk_dispatch`: for poll, epoll, libuv and

@@ -5,13 +5,13 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use client::{Error, ErrorCode, Misuse, Outcome};
-use lockkeeper_recipes::LockError;
+use lockkeeper_recipes::{LockError, RecipeError};
 
 use crate::status::{
-    LK_AUTHFAILED, LK_BADARGUMENTS, LK_CLOSING, LK_CONNECTIONLOSS, LK_EBUSY, LK_EINVAL, LK_ELAYOUT,
-    LK_ELOST, LK_ENODEGONE, LK_EOTHER, LK_EPANIC, LK_EPROTOCOL, LK_EQUEUEFULL, LK_ESYSTEM,
-    LK_ETIMEDOUT, LK_EUNREACHABLE, LK_NOTREADONLY, LK_OK, LK_OPERATIONTIMEOUT, LK_SESSIONEXPIRED,
-    LK_SESSIONMOVED, LK_THROTTLEDOP, lk_status_t,
+    LK_AUTHFAILED, LK_BADARGUMENTS, LK_CLOSING, LK_CONNECTIONLOSS, LK_EBUSY, LK_ECHANGED,
+    LK_ECONFLICT, LK_EINVAL, LK_ELAYOUT, LK_ELOST, LK_ENODEGONE, LK_EOTHER, LK_EPANIC,
+    LK_EPROTOCOL, LK_EQUEUEFULL, LK_ESYSTEM, LK_ETIMEDOUT, LK_EUNREACHABLE, LK_NOTREADONLY, LK_OK,
+    LK_OPERATIONTIMEOUT, LK_SESSIONEXPIRED, LK_SESSIONMOVED, LK_THROTTLEDOP, lk_status_t,
 };
 use crate::text::{Text, lk_str_t};
 
@@ -80,6 +80,14 @@ impl Fault {
             outcome: Outcome::Unknown,
             ..Self::new(LK_OPERATIONTIMEOUT, text)
         }
+    }
+
+    pub(crate) fn code(&self) -> lk_status_t {
+        self.code
+    }
+
+    fn conflict(path: &str, what: &str) -> Self {
+        Self::new(LK_ECONFLICT, what).at(path)
     }
 
     /// Names the znode, unless it is known better.
@@ -157,6 +165,7 @@ impl From<LockError> for Fault {
             LockError::Busy => LK_EBUSY,
             LockError::Client(error) => return error.clone().into(),
             LockError::LayoutConflict { .. } => LK_ELAYOUT,
+            LockError::Limit { path, what } => return Self::conflict(path, what),
             LockError::Lost(_) => LK_ELOST,
             LockError::NodeGone => LK_ENODEGONE,
             LockError::ReleaseRefused(refusal) => {
@@ -166,6 +175,26 @@ impl From<LockError> for Fault {
                 };
             }
             LockError::TimedOut => LK_ETIMEDOUT,
+            _ => LK_EOTHER,
+        };
+        Self {
+            outcome: error.outcome(),
+            ..Self::new(code, error.to_string())
+        }
+    }
+}
+
+impl From<RecipeError> for Fault {
+    fn from(error: RecipeError) -> Self {
+        let code = match &error {
+            RecipeError::Changed { path } => {
+                let text = "was changed by somebody else in the meantime";
+                return Self::new(LK_ECHANGED, text).at(path);
+            }
+            RecipeError::Client(error) => return error.clone().into(),
+            RecipeError::Conflict { path, what } => return Self::conflict(path, what),
+            RecipeError::Lost(_) => LK_ELOST,
+            RecipeError::TimedOut => LK_ETIMEDOUT,
             _ => LK_EOTHER,
         };
         Self {
@@ -204,9 +233,18 @@ pub(crate) fn entry_or<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
 
 /// Hands the end of a call to a callback, as an error and what there is without one.
 pub(crate) fn show<T>(end: Result<T, Fault>, callback: impl FnOnce(*const lk_error_t, Option<T>)) {
+    let (given, fault) = match end {
+        Ok(given) => (Some(given), None),
+        Err(fault) => (None, Some(fault)),
+    };
+    show_error(fault.as_ref(), |error| callback(error, given));
+}
+
+/// Hands an error to a callback, or that there is none.
+pub(crate) fn show_error(fault: Option<&Fault>, callback: impl FnOnce(*const lk_error_t)) {
     let mut shown = Last::new();
-    shown.set(end.as_ref().err());
-    callback(&raw const *shown.error, end.ok());
+    shown.set(fault);
+    callback(&raw const *shown.error);
 }
 
 /// What `lk_last_error` shows; boxed, because C keeps its address.

@@ -1,28 +1,31 @@
 //! What a holder holds.
 
 use std::ffi::c_void;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use lockkeeper_recipes::{Guard, GuardState, GuardStates, LossReason};
+use lockkeeper_recipes::{GuardState, GuardStates, LossPolicy, LossReason};
 
-use crate::call::{lk_call_t, lk_done_fn, start};
+use crate::call::{lk_call_t, lk_done_fn, start, start_done, wanted};
 use crate::callback::{Handover, User, lk_drop_fn};
-use crate::error::{Fault, entry, entry_or, show};
-use crate::handle::{Maker, Object, Out, borrow, put, take};
+use crate::error::{Fault, entry, entry_or, lk_error_t, show};
+use crate::handle::{Maker, Object, Out, borrow, give, put, put_if_wanted, take};
+use crate::held::Held;
+use crate::kept::{Kept, given_back};
 use crate::queue::may_block;
 use crate::session::Session;
-use crate::status::{LK_ERELEASED, lk_status_t};
+use crate::status::{LK_CLOSING, lk_status_t};
 use crate::text::{Text, lk_str_t};
 use crate::wait::{deadline, wait_until, within};
 
-/// A lock that is held until it is released or freed, or lost. Any number of threads may use it.
+/// Something that is held until it is released or freed, or lost: a lock, a place inside a double
+/// barrier, a meeting point. Any number of threads may use it.
 ///
 /// A process that was paused, or whose packets were late, may act after its session expired and
 /// the lock went to somebody else. The fence lets the resource itself refuse whoever comes late.
 pub struct lk_guard_t {
     maker: Maker,
     // Before the session, whose end waits for handles of the client.
-    guard: Mutex<Option<Guard>>,
+    pub(crate) held: Kept<Held>,
     fence: i64,
     path: Text,
     session: Arc<Session>,
@@ -73,31 +76,49 @@ impl Object for lk_guard_t {
 }
 
 impl lk_guard_t {
-    pub(crate) fn new(guard: Guard, session: Arc<Session>) -> Self {
+    pub(crate) fn new(held: Held, session: &Arc<Session>) -> Self {
         Self {
             maker: Maker::this(),
-            fence: guard.fence().get(),
-            path: guard.path().into(),
-            guard: Mutex::new(Some(guard)),
-            session,
+            fence: held.fence().get(),
+            path: held.path().into(),
+            held: Kept::new(held),
+            session: Arc::clone(session),
         }
-    }
-
-    /// Takes the guard out to release it.
-    fn take(&self) -> Result<Guard, Fault> {
-        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.take().ok_or_else(released)
-    }
-
-    /// Looks at the guard unless it was released.
-    fn look<T>(&self, look: impl FnOnce(&Guard) -> T) -> Option<T> {
-        let guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.as_ref().map(look)
     }
 }
 
-fn released() -> Fault {
-    Fault::new(LK_ERELEASED, "guard was released before")
+/// Told how waiting for something to hold ended. Runs as every callback; see "Callbacks" above.
+///
+/// @param error  never NULL, valid until the function returns; its code is `LK_OK` for a grant
+/// @param guard  what is held, to be freed with `lk_guard_free`; NULL after an error
+pub type lk_acquired_fn = Option<
+    unsafe extern "C" fn(user: *mut c_void, error: *const lk_error_t, guard: *mut lk_guard_t),
+>;
+
+/// Starts to wait for something to hold.
+pub(crate) fn start_held(
+    session: &Arc<Session>,
+    user: User,
+    acquired: lk_acquired_fn,
+    held: impl Future<Output = Result<Held, Fault>> + Send + 'static,
+    call: Option<Out<lk_call_t>>,
+) -> Result<(), Fault> {
+    let acquired = wanted(acquired)?;
+    // A task must not own the session, whose end waits for it.
+    let weak = Arc::downgrade(session);
+    start(session, user, held, call, move |user, end| {
+        let end = end.and_then(|held| match weak.upgrade() {
+            Some(session) => Ok(lk_guard_t::new(held, &session)),
+            None => Err(Fault::new(LK_CLOSING, "client was freed")),
+        });
+        show(end, |error, guard| {
+            let guard = guard.map_or(std::ptr::null_mut(), give);
+            // SAFETY: the function is the caller's, made for this pointer, and the header says
+            // where it runs.
+            unsafe { acquired(user.ptr, error, guard) };
+        });
+    });
+    Ok(())
 }
 
 fn numbers(state: GuardState) -> (lk_guard_state_t, lk_loss_t) {
@@ -153,15 +174,13 @@ pub unsafe extern "C" fn lk_guard_state(
     entry(|| {
         // SAFETY: the header asks for a guard.
         let guard = unsafe { borrow(guard)? };
-        let now = guard.look(|guard| numbers(guard.state()));
+        let now = guard.held.look(|held| numbers(held.state()));
         let (now, why) = now.unwrap_or((LK_GUARD_RELEASED, LK_LOSS_NONE));
         // SAFETY: the header asks for room for the result.
         unsafe { put(state, now)? };
-        if loss.is_null() {
-            return Ok(());
-        }
-        // SAFETY: the header asks for room for the reason.
-        unsafe { put(loss, why) }
+        // SAFETY: the header asks for NULL or room for the reason.
+        unsafe { put_if_wanted(loss, why) };
+        Ok(())
     })
 }
 
@@ -175,7 +194,7 @@ pub unsafe extern "C" fn lk_guard_remaining(
     entry(|| {
         // SAFETY: the header asks for a guard.
         let guard = unsafe { borrow(guard)? };
-        let left = guard.look(Guard::remaining).unwrap_or_default();
+        let left = guard.held.look(|held| held.remaining()).unwrap_or_default();
         let left_ms = i64::try_from(left.as_millis()).unwrap_or(i64::MAX);
         // SAFETY: the header asks for room for the result.
         unsafe { put(out_ms, left_ms) }
@@ -202,11 +221,12 @@ pub unsafe extern "C" fn lk_guard_on_lost(
     entry(|| {
         // SAFETY: the header asks for a guard.
         let guard = unsafe { borrow(guard)? };
-        let lost = lost.ok_or_else(|| Fault::invalid("function is NULL"))?;
-        let states = guard.look(Guard::states).ok_or_else(released)?;
+        let lost = wanted(lost)?;
+        let states = guard.held.look(|held| (held.states(), held.policy()));
+        let (states, policy) = states.ok_or_else(given_back)?;
         let user = Handover::new(user, guard.session.queue());
         let told = async move {
-            if let Some((state, loss)) = first_unsafe(states).await {
+            if let Some((state, loss)) = first_unsafe(states, policy).await {
                 user.run(move |user| {
                     // SAFETY: the function is the caller's, made for this pointer, and the header
                     // says where it runs.
@@ -220,10 +240,13 @@ pub unsafe extern "C" fn lk_guard_on_lost(
 }
 
 /// The first state that is not safe; `None` if the guard is released before.
-async fn first_unsafe(mut states: GuardStates) -> Option<(lk_guard_state_t, lk_loss_t)> {
+async fn first_unsafe(
+    mut states: GuardStates,
+    policy: LossPolicy,
+) -> Option<(lk_guard_state_t, lk_loss_t)> {
     loop {
         let state = states.next().await?;
-        if !state.is_safe() {
+        if !policy.leads(state) {
             return Some(numbers(state));
         }
     }
@@ -242,7 +265,10 @@ pub unsafe extern "C" fn lk_guard_confirm(
         // SAFETY: the header asks for a guard.
         let guard = unsafe { borrow(guard)? };
         may_block()?;
-        let proof = guard.look(Guard::confirm).ok_or_else(released)?;
+        let proof = guard
+            .held
+            .look(|held| held.confirm())
+            .ok_or_else(given_back)?;
         match wait_until(proof, deadline(timeout_ms)) {
             Some(result) => Ok(result?),
             None => Err(Fault::late("no proof before the deadline")),
@@ -261,15 +287,15 @@ pub unsafe extern "C" fn lk_guard_release(guard: *mut lk_guard_t, timeout_ms: i6
         // SAFETY: the header asks for a guard.
         let guard = unsafe { borrow(guard)? };
         may_block()?;
-        match wait_until(guard.take()?.release(), deadline(timeout_ms)) {
-            Some(result) => Ok(result?),
+        match wait_until(guard.held.take()?.release(), deadline(timeout_ms)) {
+            Some(result) => result,
             None => Err(late_release()),
         }
     })
 }
 
 fn late_release() -> Fault {
-    Fault::late("lock was not released before the deadline; the release goes on")
+    Fault::late("was not given back before the deadline; that goes on")
 }
 
 /// As `lk_guard_release`, without waiting: `done` is told the end.
@@ -293,28 +319,15 @@ pub unsafe extern "C" fn lk_guard_release_async(
     entry(|| {
         // SAFETY: the header asks for NULL or room for the call, and for a guard.
         let (out, guard) = unsafe { (Out::wanted(call), borrow(guard)?) };
-        let done = done.ok_or_else(|| Fault::invalid("function is NULL"))?;
-        let release = guard.take()?.release();
+        wanted(done)?;
+        let release = guard.held.take()?.release();
         let end = async move {
             match within(timeout_ms, release).await {
-                Some(result) => Ok(result?),
+                Some(result) => result,
                 None => Err(late_release()),
             }
         };
-        let call = start(
-            &guard.session,
-            user,
-            end,
-            move |user, end: Result<(), Fault>| {
-                // SAFETY: the function is the caller's, made for this pointer, and the header says
-                // where it runs.
-                show(end, |error, _| unsafe { done(user.ptr, error) });
-            },
-        );
-        if let Some(out) = out {
-            out.give(call);
-        }
-        Ok(())
+        start_done(&guard.session, user, done, end, out)
     })
 }
 

@@ -135,6 +135,16 @@ pub(crate) unsafe fn put<T>(slot: *mut T, value: T) -> Result<(), Fault> {
     Ok(())
 }
 
+/// As [`put`], for a value that the caller may do without: then `slot` is NULL.
+///
+/// # Safety
+///
+/// That of [`put`].
+pub(crate) unsafe fn put_if_wanted<T>(slot: *mut T, value: T) {
+    // SAFETY: the caller vouches for the room; without any there is nothing to do.
+    let _ = unsafe { put(slot, value) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,14 +20,14 @@
 //!   and the session's end waits for the client's tasks. [`handle::Out`] gives it out, `take` in its
 //!   `_free` takes it back. Its file goes into the list of `xtask/src/header.rs`, and a line about
 //!   who may share it into the table of `include/preamble.txt`.
-//! - A call that blocks: `entry`, `borrow`, `may_block`, then `wait` or `wait_until`; the deadline
-//!   is always an argument. `lock::lk_lock_acquire` is one.
-//! - A call that does not wait, `_async`: [`call::start`] with the operation's future and what tells
-//!   its end. Neither may own the session; `lock::lk_lock_acquire_async` shows how an object that
-//!   needs it is made.
-//! - A function that is called again and again: [`callback::Handover::lend`] in a task, which takes
-//!   the next item only when the last was seen, so that a slow program makes no queue grow.
-//!   `connection::lk_client_on_state` is one; `guard::lk_guard_on_lost` is one that is called once.
+//! - A recipe that is a path and nothing else needs no type: [`at::At`] makes it for each call.
+//! - A call that blocks: `entry`, `borrow`, then [`wait::wait_for`] if giving it up undoes it, else
+//!   [`wait::carry_out`]; the deadline is always an argument. `barrier.rs` has both.
+//! - A call that does not wait, `_async`: [`call::start_done`], [`result::start_result`] or
+//!   [`guard::start_held`] with [`wait::await_for`]. No task may own the session.
+//! - A function that is called again and again: [`call::start_each`] with a stream.
+//!   `value::lk_value_watch` is one; `guard::lk_guard_on_lost` is one that is called once.
+//! - What is held until it is given back: a variant of [`held::Held`].
 //! - `user` becomes a [`callback::User`] before anything can fail: that is what makes `drop` run
 //!   exactly once.
 //! - A failure: `From` its error for `error::Fault`, with a status if none of those says what to
@@ -36,10 +36,10 @@
 //!   `cargo xtask test-c` fails for a function that none of them calls.
 //!
 //! ```text
-//! status ← error ← handle, queue ← config, result
-//! queue ← callback    signals, wait, queue ← session
-//! session, callback ← call ← guard    session, callback, config ← connection ← ops, lock
-//! result ← ops    guard ← lock
+//! status ← error ← handle, queue ← config, callback, wait    signals, wait, queue ← session
+//! session, callback ← call ← result ← ops    call, config ← connection ← at, ops
+//! held, kept, call ← guard ← lock, double_barrier, rendezvous, publish ← follow
+//! at, call ← barrier, latch, double_barrier    at, result ← rendezvous, value, follow
 //! ```
 
 #![allow(unsafe_code)]
@@ -49,20 +49,30 @@
 // Types have the names that C sees.
 #![allow(non_camel_case_types)]
 
+mod at;
+pub mod barrier;
 pub mod call;
 pub mod callback;
 pub mod config;
 pub mod connection;
+pub mod double_barrier;
 pub mod error;
+pub mod follow;
 pub mod guard;
 mod handle;
+mod held;
+mod kept;
+pub mod latch;
 pub mod lock;
 pub mod ops;
+pub mod publish;
 mod queue;
+pub mod rendezvous;
 pub mod result;
 mod session;
 mod signals;
 pub mod status;
 pub mod text;
+pub mod value;
 pub mod version;
 mod wait;

@@ -1,21 +1,21 @@
 //! The lock: a fenced mutex on a path.
 
 use std::ffi::{c_char, c_void};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use lockkeeper_recipes::{Guard, Layout, LockError, Mutex};
+use lockkeeper_recipes::{Layout, Mutex};
 
-use crate::call::{lk_call_t, start};
+use crate::call::lk_call_t;
 use crate::callback::{User, lk_drop_fn};
 use crate::connection::lk_client_t;
-use crate::error::{Fault, entry, entry_or, lk_error_t, show};
-use crate::guard::lk_guard_t;
-use crate::handle::{Maker, Object, Out, borrow, give, put, take};
-use crate::queue::may_block;
+use crate::error::{Fault, entry, entry_or};
+use crate::guard::{lk_acquired_fn, lk_guard_t, start_held};
+use crate::handle::{Maker, Object, Out, borrow, put, take};
+use crate::held::Held;
 use crate::session::Session;
-use crate::status::{LK_CLOSING, lk_status_t};
-use crate::text::text;
-use crate::wait::{deadline, timeout, wait, wait_until};
+use crate::status::lk_status_t;
+use crate::text::{text, text_if_any};
+use crate::wait::{await_for, wait_for};
 
 /// A lock on a path. Any number of threads may use it at once; each call that acquires is a
 /// contender of its own, so a thread that holds the lock and asks again waits for itself.
@@ -45,15 +45,6 @@ impl Object for lk_lock_t {
     }
 }
 
-impl lk_lock_t {
-    fn guard(&self, result: Result<Guard, LockError>) -> Result<lk_guard_t, Fault> {
-        match result {
-            Ok(guard) => Ok(lk_guard_t::new(guard, Arc::clone(&self.session))),
-            Err(error) => Err(Fault::from(error).at(&self.path)),
-        }
-    }
-}
-
 /// A lock on a path, whose ancestors are created when they are needed.
 ///
 /// Never blocks and sends nothing. The lock keeps what it needs of the client, which may be freed
@@ -74,17 +65,13 @@ pub unsafe extern "C" fn lk_lock_new(
 ) -> lk_status_t {
     entry(|| {
         // SAFETY: the header asks for a client, strings, and room for the result.
-        let (out, client, path) = unsafe {
+        let (out, client, path, label) = unsafe {
             (
                 Out::new(out)?,
                 borrow(client)?,
                 text("path", path, path_len)?,
+                text_if_any("label", label, label_len)?.unwrap_or_default(),
             )
-        };
-        let label = match label.is_null() {
-            true => "",
-            // SAFETY: the header asks for a string.
-            false => unsafe { text("label", label, label_len)? },
         };
         let layout = match layout {
             LK_LAYOUT_CURATOR => Layout::Curator,
@@ -121,23 +108,11 @@ pub unsafe extern "C" fn lk_lock_acquire(
     entry(|| {
         // SAFETY: the header asks for a lock and for room for the result.
         let (out, lock) = unsafe { (Out::new(out)?, borrow(lock)?) };
-        may_block()?;
-        let result = match timeout(timeout_ms) {
-            Some(timeout) => wait(lock.mutex.lock_timeout(timeout)),
-            None => wait(lock.mutex.lock()),
-        };
-        out.give(lock.guard(result)?);
+        let guard = wait_for(&lock.path, timeout_ms, lock.mutex.lock())?;
+        out.give(lk_guard_t::new(Held::Lock(guard), &lock.session));
         Ok(())
     })
 }
-
-/// Told how waiting for a lock ended. Runs as every callback; see "Callbacks" above.
-///
-/// @param error  never NULL, valid until the function returns; its code is `LK_OK` for a grant
-/// @param guard  what is held, to be freed with `lk_guard_free`; NULL after an error
-pub type lk_acquired_fn = Option<
-    unsafe extern "C" fn(user: *mut c_void, error: *const lk_error_t, guard: *mut lk_guard_t),
->;
 
 /// As `lk_lock_acquire`, without waiting: `acquired` is told the end.
 ///
@@ -160,37 +135,11 @@ pub unsafe extern "C" fn lk_lock_acquire_async(
     entry(|| {
         // SAFETY: the header asks for NULL or room for the call, and for a lock.
         let (out, lock) = unsafe { (Out::wanted(call), borrow(lock)?) };
-        let acquired = acquired.ok_or_else(|| Fault::invalid("function is NULL"))?;
-        let (mutex, path) = (lock.mutex.clone(), lock.path.clone());
-        let end = async move {
-            let result = match timeout(timeout_ms) {
-                Some(timeout) => mutex.lock_timeout(timeout).await,
-                None => mutex.lock().await,
-            };
-            result.map_err(|error| Fault::from(error).at(&path))
-        };
-        // A task must not own the session, whose end waits for it.
-        let session = Arc::downgrade(&lock.session);
-        let call = start(&lock.session, user, end, move |user, end| {
-            let end = end.and_then(|guard| hold(guard, &session));
-            show(end, |error, guard| {
-                let guard = guard.map_or(std::ptr::null_mut(), give);
-                // SAFETY: the function is the caller's, made for this pointer, and the header says
-                // where it runs.
-                unsafe { acquired(user.ptr, error, guard) };
-            });
-        });
-        if let Some(out) = out {
-            out.give(call);
-        }
-        Ok(())
+        let mutex = lock.mutex.clone();
+        let granted = async move { mutex.lock().await.map(Held::Lock) };
+        let granted = await_for(&lock.path, timeout_ms, granted);
+        start_held(&lock.session, user, acquired, granted, out)
     })
-}
-
-fn hold(guard: Guard, session: &Weak<Session>) -> Result<lk_guard_t, Fault> {
-    let session = session.upgrade();
-    let session = session.ok_or_else(|| Fault::new(LK_CLOSING, "client was freed"))?;
-    Ok(lk_guard_t::new(guard, session))
 }
 
 /// Takes the lock if nobody holds it or waits for it.
@@ -208,9 +157,8 @@ pub unsafe extern "C" fn lk_lock_try(
     entry(|| {
         // SAFETY: the header asks for a lock and for room for the result.
         let (out, lock) = unsafe { (Out::new(out)?, borrow(lock)?) };
-        may_block()?;
-        let result = wait_until(lock.mutex.try_lock(), deadline(timeout_ms));
-        out.give(lock.guard(result.unwrap_or(Err(LockError::TimedOut)))?);
+        let guard = wait_for(&lock.path, timeout_ms, lock.mutex.try_lock())?;
+        out.give(lk_guard_t::new(Held::Lock(guard), &lock.session));
         Ok(())
     })
 }
@@ -228,11 +176,7 @@ pub unsafe extern "C" fn lk_lock_queue_position(
     entry(|| {
         // SAFETY: the header asks for a lock.
         let lock = unsafe { borrow(lock)? };
-        may_block()?;
-        let result = wait_until(lock.mutex.queue_position(), deadline(timeout_ms));
-        let position = result
-            .unwrap_or(Err(LockError::TimedOut))
-            .map_err(|error| Fault::from(error).at(&lock.path))?;
+        let position = wait_for(&lock.path, timeout_ms, lock.mutex.queue_position())?;
         // SAFETY: the header asks for room for the result.
         unsafe { put(out, position) }
     })

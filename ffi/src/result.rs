@@ -1,19 +1,35 @@
 //! What the operations give: one kind of object with a part for each question.
 
-use client::{Created, Stat, Znode};
+use std::ffi::c_void;
+use std::ptr;
 
-use crate::error::{Fault, entry, entry_or};
-use crate::handle::{Maker, Object, borrow, put, take};
+use bytes::Bytes;
+use client::{Created, Stat, Znode};
+use lockkeeper_recipes::{Filled, Keys, Revision, Versioned};
+
+use crate::call::{lk_call_t, start, wanted};
+use crate::callback::User;
+use crate::error::{Fault, entry, entry_or, lk_error_t, show_error};
+use crate::handle::{Maker, Object, Out, borrow, put, take};
+use crate::session::Session;
 use crate::status::lk_status_t;
 use crate::text::{Text, lk_bytes_t, lk_str_t};
 
+/// As a version: none; for a write, that there is to be nothing yet.
+pub const LK_NO_VERSION: i32 = -2;
+
 /// What an operation found or made. Belongs to whoever received it; one thread at a time may use
 /// it, it may wander, and it may be used on both sides of a fork.
+#[derive(Clone)]
 pub struct lk_result_t {
     path: Option<Text>,
     data: Option<Box<[u8]>>,
     stat: Option<Stat>,
+    /// Revision and version, where there is no stat.
+    made: Option<(i64, i32)>,
     children: Vec<Text>,
+    /// Of the children, where they are keys.
+    values: Vec<Box<[u8]>>,
 }
 
 /// A znode's metadata, as ZooKeeper's `Stat`. Its fields do not change within a major version.
@@ -51,11 +67,59 @@ impl Object for lk_result_t {
     }
 }
 
+/// Told what was found. Runs as every callback; see "Callbacks" above.
+///
+/// @param error   never NULL, valid until the function returns; its code is `LK_OK` for a result
+/// @param result  valid until the function returns; NULL if there is none
+pub type lk_result_fn = Option<
+    unsafe extern "C" fn(user: *mut c_void, error: *const lk_error_t, result: *const lk_result_t),
+>;
+
+/// The same, when it is known to be there.
+type ResultFn = unsafe extern "C" fn(*mut c_void, *const lk_error_t, *const lk_result_t);
+
+/// Starts an operation that gives a result.
+pub(crate) fn start_result(
+    session: &Session,
+    user: User,
+    found: lk_result_fn,
+    operation: impl Future<Output = Result<lk_result_t, Fault>> + Send + 'static,
+    call: Option<Out<lk_call_t>>,
+) -> Result<(), Fault> {
+    let found = wanted(found)?;
+    start(session, user, operation, call, move |user, end| {
+        tell_result(user, found, end.as_ref().err(), end.as_ref().ok());
+    });
+    Ok(())
+}
+
+/// Calls a function with a result.
+pub(crate) fn tell_result(
+    user: &User,
+    found: ResultFn,
+    fault: Option<&Fault>,
+    result: Option<&lk_result_t>,
+) {
+    let result = result.map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: the function is the caller's, made for this pointer, and the header says where it
+    // runs.
+    show_error(fault, |error| unsafe { found(user.ptr, error, result) });
+}
+
+impl lk_result_t {
+    pub(crate) fn stat(&self) -> Result<Stat, Fault> {
+        self.stat
+            .ok_or_else(|| Fault::invalid("result has no metadata"))
+    }
+}
+
 const EMPTY: lk_result_t = lk_result_t {
     path: None,
     data: None,
     stat: None,
+    made: None,
     children: Vec::new(),
+    values: Vec::new(),
 };
 
 impl From<Created> for lk_result_t {
@@ -73,6 +137,48 @@ impl From<Znode> for lk_result_t {
         Self {
             data: znode.data.map(|data| (&*data).into()),
             stat: Some(znode.stat),
+            ..EMPTY
+        }
+    }
+}
+
+impl From<Filled> for lk_result_t {
+    fn from(filled: Filled) -> Self {
+        Self {
+            data: Some((&*filled.data).into()),
+            stat: Some(filled.stat),
+            ..EMPTY
+        }
+    }
+}
+
+impl From<Versioned<Bytes>> for lk_result_t {
+    fn from(state: Versioned<Bytes>) -> Self {
+        Self {
+            data: Some((&*state.value).into()),
+            made: Some((state.revision.0, state.version)),
+            ..EMPTY
+        }
+    }
+}
+
+impl From<&Revision<Bytes>> for lk_result_t {
+    fn from(revision: &Revision<Bytes>) -> Self {
+        Self {
+            data: Some((&*revision.value).into()),
+            made: Some((revision.revision.0, LK_NO_VERSION)),
+            ..EMPTY
+        }
+    }
+}
+
+impl From<&Revision<Keys>> for lk_result_t {
+    fn from(revision: &Revision<Keys>) -> Self {
+        let keys = &revision.value;
+        Self {
+            made: Some((revision.revision.0, LK_NO_VERSION)),
+            children: keys.keys().map(|name| name.as_str().into()).collect(),
+            values: keys.values().map(|value| (&**value).into()).collect(),
             ..EMPTY
         }
     }
@@ -153,15 +259,36 @@ pub unsafe extern "C" fn lk_result_stat(
     entry(|| {
         // SAFETY: the header asks for a result.
         let result = unsafe { borrow(result)? };
-        let stat = result
-            .stat
-            .ok_or_else(|| Fault::invalid("result has no metadata"))?;
         // SAFETY: the header asks for room for a stat.
-        unsafe { put(out, stat.into()) }
+        unsafe { put(out, result.stat()?.into()) }
     })
 }
 
-/// How many children were listed; 0 for the results of other operations and for NULL. Never
+/// The zxid of the write that made what was read or set: larger means later. 0 for the results of
+/// other operations and for NULL. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_result_revision(result: *const lk_result_t) -> i64 {
+    // SAFETY: the header asks for NULL or a result.
+    made(unsafe { borrow(result) }).0
+}
+
+/// The version of the data that was read or set, to be compared by the next write; `LK_NO_VERSION`
+/// for a configuration, the results of other operations and NULL. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_result_version(result: *const lk_result_t) -> i32 {
+    // SAFETY: the header asks for NULL or a result.
+    made(unsafe { borrow(result) }).1
+}
+
+fn made(result: Result<&lk_result_t, Fault>) -> (i64, i32) {
+    let made = result.ok().and_then(|result| {
+        let of_stat = || result.stat.map(|stat| (stat.mzxid.0, stat.version));
+        result.made.or_else(of_stat)
+    });
+    made.unwrap_or((0, LK_NO_VERSION))
+}
+
+/// How many children were listed, or keys; 0 for the results of other operations and for NULL. Never
 /// blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lk_result_children_len(result: *const lk_result_t) -> usize {
@@ -174,8 +301,8 @@ pub unsafe extern "C" fn lk_result_children_len(result: *const lk_result_t) -> u
     })
 }
 
-/// The name of a child, without slashes, in no order; empty beyond the last. Never blocks. Belongs
-/// to the result.
+/// The name of a child, without slashes, in no order, or of a key; empty beyond the last. Never
+/// blocks. Belongs to the result.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lk_result_child(result: *const lk_result_t, index: usize) -> lk_str_t {
     entry_or(lk_str_t::EMPTY, || {
@@ -187,6 +314,20 @@ pub unsafe extern "C" fn lk_result_child(result: *const lk_result_t, index: usiz
             .children
             .get(index)
             .map_or(lk_str_t::EMPTY, Text::view)
+    })
+}
+
+/// The value of a key of a configuration; NULL for other children, beyond the last and for NULL. Never
+/// blocks. Belongs to the result.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_result_value(result: *const lk_result_t, index: usize) -> lk_bytes_t {
+    entry_or(lk_bytes_t::NULL, || {
+        // SAFETY: the header asks for NULL or a result.
+        let Ok(result) = (unsafe { borrow(result) }) else {
+            return lk_bytes_t::NULL;
+        };
+        let value = result.values.get(index);
+        value.map_or(lk_bytes_t::NULL, |value| lk_bytes_t::of(value))
     })
 }
 

@@ -57,7 +57,7 @@ pub const LK_EFORKED: lk_status_t = -1002;
 pub const LK_EPANIC: lk_status_t = -1003;
 /// A call that blocks was made from a callback. Nothing was done.
 pub const LK_ECALLBACK: lk_status_t = -1004;
-/// The guard has been released before.
+/// What was held has been given back before.
 pub const LK_ERELEASED: lk_status_t = -1005;
 /// No server took the session in the time set for connecting.
 pub const LK_EUNREACHABLE: lk_status_t = -1006;
@@ -67,16 +67,22 @@ pub const LK_EPROTOCOL: lk_status_t = -1007;
 pub const LK_EQUEUEFULL: lk_status_t = -1008;
 /// The system gave no thread or descriptor.
 pub const LK_ESYSTEM: lk_status_t = -1009;
-/// The lock was not granted before the deadline. Nothing of the attempt is left behind.
+/// What was waited for did not come before the deadline. Nothing of the attempt is left behind.
 pub const LK_ETIMEDOUT: lk_status_t = -1101;
-/// Somebody else holds the lock or waits for it, or dispatches.
+/// Somebody else holds the lock or waits for it, or dispatches; or another call is under way.
 pub const LK_EBUSY: lk_status_t = -1102;
-/// The lock had been lost before the call.
+/// What was held had been lost before the call.
 pub const LK_ELOST: lk_status_t = -1103;
 /// Somebody deleted the znode that waited for the lock.
 pub const LK_ENODEGONE: lk_status_t = -1104;
 /// The path is shared with a lock of another layout.
 pub const LK_ELAYOUT: lk_status_t = -1105;
+/// What is at the path does not go with what was asked for. The text says what to change.
+pub const LK_ECONFLICT: lk_status_t = -1106;
+/// Somebody else was faster: what was to be replaced is not there any more. Read it again.
+pub const LK_ECHANGED: lk_status_t = -1107;
+/// What is published is not good, or not whole. The text says why.
+pub const LK_EREJECTED: lk_status_t = -1108;
 /// A failure that this version of the library has no code for.
 pub const LK_EOTHER: lk_status_t = -1199;
 
@@ -109,16 +115,19 @@ pub extern "C" fn lk_status_text(status: lk_status_t) -> *const c_char {
         LK_EFORKED => c"object belongs to the process before the fork",
         LK_EPANIC => c"bug in the library",
         LK_ECALLBACK => c"call would block in a callback",
-        LK_ERELEASED => c"guard has been released",
+        LK_ERELEASED => c"was given back before",
         LK_EUNREACHABLE => c"no server could be reached",
         LK_EPROTOCOL => c"reply cannot be understood",
         LK_EQUEUEFULL => c"too many calls wait for replies",
         LK_ESYSTEM => c"system is out of threads or descriptors",
-        LK_ETIMEDOUT => c"lock was not granted before the deadline",
+        LK_ETIMEDOUT => c"deadline passed",
         LK_EBUSY => c"busy",
-        LK_ELOST => c"lock was lost",
+        LK_ELOST => c"what was held was lost",
         LK_ENODEGONE => c"waiting znode was deleted by somebody else",
         LK_ELAYOUT => c"path is shared with a lock of another layout",
+        LK_ECONFLICT => c"what is at the path does not go with the call",
+        LK_ECHANGED => c"changed by somebody else in the meantime",
+        LK_EREJECTED => c"what is published is not good",
         _ => c"other error",
     };
     text.as_ptr()

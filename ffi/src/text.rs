@@ -97,6 +97,23 @@ pub(crate) unsafe fn text<'a>(
     str::from_utf8(bytes).map_err(|_| Fault::invalid(format!("{name} is not UTF-8")))
 }
 
+/// As [`text`], for a string that may be NULL.
+///
+/// # Safety
+///
+/// That of [`text`].
+pub(crate) unsafe fn text_if_any<'a>(
+    name: &str,
+    ptr: *const c_char,
+    len: isize,
+) -> Result<Option<&'a str>, Fault> {
+    match ptr.is_null() {
+        true => Ok(None),
+        // SAFETY: the caller vouches for the string.
+        false => unsafe { text(name, ptr, len) }.map(Some),
+    }
+}
+
 /// Reads a data argument; NULL with no bytes is empty.
 ///
 /// # Safety

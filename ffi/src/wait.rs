@@ -11,6 +11,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use crate::error::Fault;
+use crate::queue::may_block;
+use crate::status::LK_ETIMEDOUT;
+
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -45,7 +49,59 @@ pub(crate) fn wait_until<F: Future>(future: F, deadline: Option<Instant>) -> Opt
     }
 }
 
-/// The same in a task of the client's runtime.
+/// Waits for a look or for what others do: given up at the deadline, it leaves nothing behind.
+pub(crate) fn wait_for<T, E: Into<Fault>>(
+    path: &str,
+    timeout_ms: i64,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, Fault> {
+    finish(path, timeout_ms, call, || too_late(path))
+}
+
+/// Waits for a change: given up at the deadline, it may have been carried out, or still be.
+pub(crate) fn carry_out<T, E: Into<Fault>>(
+    path: &str,
+    timeout_ms: i64,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, Fault> {
+    finish(path, timeout_ms, call, || {
+        Fault::late("no reply before the deadline").at(path)
+    })
+}
+
+fn finish<T, E: Into<Fault>>(
+    path: &str,
+    timeout_ms: i64,
+    call: impl Future<Output = Result<T, E>>,
+    late: impl FnOnce() -> Fault,
+) -> Result<T, Fault> {
+    may_block()?;
+    match wait_until(call, deadline(timeout_ms)) {
+        Some(end) => end.map_err(|error| error.into().at(path)),
+        None => Err(late()),
+    }
+}
+
+fn too_late(path: &str) -> Fault {
+    Fault::new(LK_ETIMEDOUT, "deadline passed").at(path)
+}
+
+/// As [`wait_for`], in a task of the client's runtime.
+pub(crate) fn await_for<T, E: Into<Fault>>(
+    path: &str,
+    timeout_ms: i64,
+    call: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<T, Fault>> {
+    let path = path.to_owned();
+    async move {
+        match within(timeout_ms, call).await {
+            Some(end) => end.map_err(|error| error.into().at(&path)),
+            None => Err(too_late(&path)),
+        }
+    }
+}
+
+/// As [`wait_until`], in a task of the client's runtime.
 pub(crate) async fn within<F: Future>(timeout_ms: i64, future: F) -> Option<F::Output> {
     match timeout(timeout_ms) {
         Some(timeout) => tokio::time::timeout(timeout, future).await.ok(),

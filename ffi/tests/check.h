@@ -90,6 +90,15 @@ static inline void close_client(lk_client_t *client) {
   lk_client_free(client);
 }
 
+/* A path that no other run of a test uses, below the root; good for eight more. */
+static inline const char *fresh(const char *name) {
+  static char paths[8][64];
+  static int next;
+  char *path = paths[next++ % 8];
+  snprintf(path, sizeof paths[0], "/c-%s-%ld", name, (long)getpid());
+  return path;
+}
+
 static inline lk_lock_t *new_lock(const lk_client_t *client, const char *path) {
   lk_lock_t *lock;
   REQUIRE_OK(lk_lock_new(client, path, -1, LK_LAYOUT_CURATOR, NULL, 0, &lock));

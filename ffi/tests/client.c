@@ -25,7 +25,8 @@ static void every_status_has_a_text(void) {
       LK_THROTTLEDOP,  LK_EINVAL,        LK_EFORKED,                 LK_EPANIC,
       LK_ECALLBACK,    LK_ERELEASED,     LK_EUNREACHABLE,            LK_EPROTOCOL,
       LK_EQUEUEFULL,   LK_ESYSTEM,       LK_ETIMEDOUT,               LK_EBUSY,
-      LK_ELOST,        LK_ENODEGONE,     LK_ELAYOUT};
+      LK_ELOST,        LK_ENODEGONE,     LK_ELAYOUT,                 LK_ECONFLICT,
+      LK_ECHANGED,     LK_EREJECTED};
   const char *other = lk_status_text(LK_EOTHER);
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
     CHECK(strcmp(lk_status_text(all[i]), other) != 0);

@@ -10,6 +10,7 @@ static lk_client_t *client;
 static lk_lock_t *lock;
 static lk_guard_t *guard;
 static lk_call_t *call;
+static lk_follow_t *follow;
 
 static int hooks_dropped;
 
@@ -22,6 +23,14 @@ static void changed(void *user, lk_client_state_t state) { (void)user, (void)sta
 static void acquired(void *user, const lk_error_t *error, lk_guard_t *granted) {
   (void)user, (void)error;
   lk_guard_free(granted);
+}
+
+static void found(void *user, const lk_error_t *error, const lk_result_t *result) {
+  (void)user, (void)error, (void)result;
+}
+
+static void counted(void *user, const lk_error_t *error, const lk_count_t *value) {
+  (void)user, (void)error, (void)value;
 }
 
 static void done(void *user, const lk_error_t *error) { (void)user, (void)error; }
@@ -74,8 +83,68 @@ static void use_all(void) {
   CHECK(hooks_dropped == 4);
 }
 
+/* Every call that names a recipe by its path. */
+static void use_recipes(void) {
+  lk_guard_t *no_guard;
+  lk_result_t *result;
+  size_t count;
+  bool flag;
+  hooks_dropped = 0;
+  CHECK_STATUS(lk_barrier_close(client, "/a", -1, 0, NULL), LK_EFORKED);
+  CHECK_STATUS(lk_barrier_open(client, "/a", -1, 0, NULL), LK_EFORKED);
+  CHECK_STATUS(lk_barrier_is_closed(client, "/a", -1, 0, &flag), LK_EFORKED);
+  CHECK_STATUS(lk_barrier_wait(client, "/a", -1, 0), LK_EFORKED);
+  CHECK_STATUS(lk_barrier_wait_async(client, "/a", -1, 0, done, NULL, dropped, NULL), LK_EFORKED);
+  CHECK(hooks_dropped == 1);
+  CHECK_STATUS(lk_double_barrier_enter(client, "/a", -1, 1, 0, 0, &no_guard), LK_EFORKED);
+  CHECK_STATUS(
+      lk_double_barrier_enter_async(client, "/a", -1, 1, 0, 0, acquired, NULL, dropped, NULL),
+      LK_EFORKED);
+  CHECK(hooks_dropped == 2);
+  CHECK_STATUS(lk_double_barrier_members(guard, &result), LK_EFORKED);
+  CHECK_STATUS(lk_latch_count_down(client, "/a", -1, 1, NULL, 0, 0, NULL), LK_EFORKED);
+  CHECK_STATUS(lk_latch_missing(client, "/a", -1, 1, 0, &count), LK_EFORKED);
+  CHECK_STATUS(lk_latch_wait(client, "/a", -1, 1, 0), LK_EFORKED);
+  CHECK_STATUS(lk_latch_wait_async(client, "/a", -1, 1, 0, done, NULL, dropped, NULL), LK_EFORKED);
+  CHECK(hooks_dropped == 3);
+  CHECK_STATUS(lk_latch_reset(client, "/a", -1, 1, 0), LK_EFORKED);
+  CHECK_STATUS(lk_rendezvous_fill(client, "/a", -1, "a", 1, 0), LK_EFORKED);
+  CHECK_STATUS(lk_rendezvous_occupy(client, "/a", -1, "a", 1, 0, &no_guard), LK_EFORKED);
+  CHECK_STATUS(lk_rendezvous_wait(client, "/a", -1, 0, &result), LK_EFORKED);
+  CHECK_STATUS(lk_rendezvous_wait_async(client, "/a", -1, 0, found, NULL, dropped, NULL),
+               LK_EFORKED);
+  CHECK(hooks_dropped == 4);
+  CHECK_STATUS(lk_rendezvous_vacated(client, "/a", -1, NULL, 0), LK_EFORKED);
+  CHECK_STATUS(lk_rendezvous_vacated_async(client, "/a", -1, NULL, 0, done, NULL, dropped, NULL),
+               LK_EFORKED);
+  CHECK(hooks_dropped == 5);
+}
+
+static void use_values(void) {
+  lk_result_t *result;
+  lk_follow_t *none;
+  lk_count_t value;
+  hooks_dropped = 0;
+  CHECK_STATUS(lk_value_get(client, "/a", -1, 0, &result), LK_EFORKED);
+  CHECK_STATUS(lk_value_set(client, "/a", -1, NULL, 0, LK_ANY_VERSION, 0, NULL), LK_EFORKED);
+  CHECK_STATUS(lk_value_watch(client, "/a", -1, found, NULL, dropped, NULL), LK_EFORKED);
+  CHECK(hooks_dropped == 1);
+  CHECK_STATUS(lk_count_get(client, "/a", -1, 0, &value), LK_EFORKED);
+  CHECK_STATUS(lk_count_set(client, "/a", -1, 1, LK_ANY_VERSION, 0, NULL), LK_EFORKED);
+  CHECK_STATUS(lk_count_watch(client, "/a", -1, counted, NULL, dropped, NULL), LK_EFORKED);
+  CHECK(hooks_dropped == 2);
+  CHECK_STATUS(lk_follow_value(client, "/a", -1, NULL, found, NULL, dropped, &none), LK_EFORKED);
+  CHECK(hooks_dropped == 3);
+  CHECK_STATUS(lk_follow_keys(client, "/a", -1, 0, NULL, found, NULL, dropped, &none), LK_EFORKED);
+  CHECK(hooks_dropped == 4);
+  CHECK_STATUS(lk_follow_get(follow, 0, &result), LK_EFORKED);
+  CHECK_STATUS(lk_follow_status(follow), LK_EFORKED);
+  CHECK_STATUS(lk_publish_keys(client, "/a", -1, 0, NULL, 0, NULL, 0, NULL), LK_EFORKED);
+}
+
 static void free_all(void) {
   lk_call_free(call);
+  lk_follow_free(follow);
   lk_guard_free(guard);
   lk_lock_free(lock);
   lk_client_free(client);
@@ -130,6 +199,8 @@ static void check_still_held(void) {
 
 static void a_child_is_refused(void) {
   CHECK(in_child(use_all));
+  CHECK(in_child(use_recipes));
+  CHECK(in_child(use_values));
   check_still_held();
 }
 
@@ -163,11 +234,13 @@ int main(int argc, char **argv) {
   REQUIRE_OK(lk_lock_acquire(lock, PATIENCE_MS, &guard));
   REQUIRE_OK(lk_lock_acquire_async(lock, LK_FOREVER, acquired, NULL, NULL, &call));
   await_queue(2);
+  REQUIRE_OK(lk_follow_value(client, "/c-fork", -1, NULL, NULL, NULL, NULL, &follow));
   RUN(a_child_is_refused);
   RUN(a_child_frees_and_the_session_goes_on);
   RUN(a_child_makes_a_client_of_its_own);
   RUN(descriptors_close_on_exec);
   lk_call_free(call);
+  lk_follow_free(follow);
   REQUIRE_OK(lk_guard_release(guard, PATIENCE_MS));
   lk_guard_free(guard);
   lk_lock_free(lock);

@@ -14,7 +14,7 @@ use crate::run::{Result, root};
 const HEADER: &str = "ffi/include/lockkeeper.h";
 
 /// The files with exported items.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 19] = [
     "version",
     "text",
     "status",
@@ -27,6 +27,13 @@ const SOURCES: [&str; 12] = [
     "call",
     "lock",
     "guard",
+    "barrier",
+    "double_barrier",
+    "latch",
+    "rendezvous",
+    "value",
+    "publish",
+    "follow",
 ];
 
 /// What cbindgen cannot make: constants that are computed.
