@@ -17,7 +17,7 @@ use crate::test_c;
 pub(crate) const SERVER_VARIABLE: &str = "LOCKKEEPER_SERVER";
 
 /// Where they look for an interpreter that has our Python package.
-const PYTHON_VARIABLE: &str = "LOCKKEEPER_PYTHON";
+pub(crate) const PYTHON_VARIABLE: &str = "LOCKKEEPER_PYTHON";
 
 /// Where the tests look for the contender in C.
 const C_MUTEX_VARIABLE: &str = "LOCKKEEPER_C_MUTEX";

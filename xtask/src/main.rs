@@ -39,6 +39,8 @@ usage: cargo xtask COMMAND
              kill our server while it is written to, 200 times unless told otherwise, and
              look for every acknowledged write after each restart
   bench      measure our server beside Apache's; --only get,set  --runs N  --seconds N
+  bench --recipes
+             measure our recipes beside Curator's and kazoo's; --server apache and the same
 ";
 
 fn main() -> ExitCode {

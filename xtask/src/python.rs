@@ -24,7 +24,7 @@ pub(crate) struct Outcome {
 
 /// Runs pytest on a server of this make, and mypy over the package, its tests and the examples.
 pub(crate) fn test(peer: &str) -> Result<Outcome> {
-    let bin = installed()?.join("bin");
+    let bin = installed(&[])?.join("bin");
     let folder = root().join("python");
     let mut outcome = Outcome::default();
     let mut pytest = Command::new(bin.join("pytest"));
@@ -48,11 +48,16 @@ pub(crate) fn test(peer: &str) -> Result<Outcome> {
 
 /// An interpreter that finds the package as it is now.
 pub(crate) fn interpreter() -> Result<PathBuf> {
-    Ok(installed()?.join("bin/python"))
+    Ok(installed(&[])?.join("bin/python"))
+}
+
+/// The same, with the package built for speed.
+pub(crate) fn fast_interpreter() -> Result<PathBuf> {
+    Ok(installed(&["--release"])?.join("bin/python"))
 }
 
 /// Builds the package and installs it; returns the environment's folder.
-fn installed() -> Result<PathBuf> {
+fn installed(options: &[&str]) -> Result<PathBuf> {
     let venv = prepared()?;
     let wheels = target_folder().join("python-wheels");
     if wheels.exists() {
@@ -64,6 +69,7 @@ fn installed() -> Result<PathBuf> {
         .env("VIRTUAL_ENV", &venv)
         .args(["build", "--quiet", "--locked", "--manifest-path"])
         .arg("python/Cargo.toml")
+        .args(options)
         .arg("--out")
         .arg(&wheels);
     run(&mut maturin)?;

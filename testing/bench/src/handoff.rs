@@ -1,4 +1,4 @@
-//! A lock that a hundred sessions want all the time, taken with our client from either server.
+//! A lock that a crowd of sessions wants all the time, taken with our client.
 //!
 //! A hand-off begins when the holder starts to release and ends when the next one has the lock.
 
@@ -10,12 +10,18 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use lockkeeper::Client;
-use lockkeeper_recipes::Mutex;
+use lockkeeper_recipes::{LockError, Mutex};
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::sleep;
 
 use crate::load::Sample;
 use crate::proc;
+use crate::table::percentile;
 
 pub(crate) const CONTENDERS: usize = 100;
+
+/// So long that no pause on a loaded machine ends a session.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What one interval showed.
 #[derive(Clone, Debug)]
@@ -25,7 +31,14 @@ pub(crate) struct HandOffs {
     pub(crate) p99: Duration,
 }
 
-/// What the contenders, all on one thread, tell each other.
+/// Contenders, each with a session of its own, all on one thread.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    course: Rc<Course>,
+    contenders: Vec<JoinHandle<Result<(), String>>>,
+}
+
+/// What the contenders tell each other.
 #[derive(Debug, Default)]
 struct Course {
     released: Cell<Option<Instant>>,
@@ -33,7 +46,58 @@ struct Course {
     over: Cell<bool>,
 }
 
-/// Lets the contenders compete and measures for `wall` after `warm_up`.
+impl Crowd {
+    /// Opens the sessions, and then lets all of them compete for the lock on `path`.
+    pub(crate) async fn gather(
+        address: &str,
+        path: &str,
+        count: usize,
+    ) -> Result<Self, Box<dyn Error>> {
+        let mut clients = Vec::new();
+        for _ in 0..count {
+            clients.push(session(address).await?);
+        }
+        let course = Rc::new(Course::default());
+        let contenders = clients.into_iter().map(|client| {
+            let (course, path) = (Rc::clone(&course), path.to_owned());
+            spawn_local(async move {
+                let ended = contend(&client, &path, &course).await;
+                ended.map_err(|error| error.to_string())?;
+                client.close().await.map_err(|error| error.to_string())
+            })
+        });
+        Ok(Self {
+            contenders: contenders.collect(),
+            course,
+        })
+    }
+
+    /// The hand-offs of an interval that begins now, in no order.
+    pub(crate) async fn watch(&self, wall: Duration) -> Vec<Duration> {
+        self.course.took.borrow_mut().clear();
+        sleep(wall).await;
+        self.course.took.take()
+    }
+
+    /// Lets everybody have the lock once more and leave.
+    pub(crate) async fn disband(self) -> Result<(), Box<dyn Error>> {
+        self.course.over.set(true);
+        for contender in self.contenders {
+            contender.await??;
+        }
+        Ok(())
+    }
+}
+
+/// A session for work that is measured.
+pub(crate) async fn session(address: &str) -> Result<Client, lockkeeper::Error> {
+    Client::builder(address)
+        .session_timeout(SESSION_TIMEOUT)
+        .connect()
+        .await
+}
+
+/// Lets a crowd compete and measures for `wall` after `warm_up`.
 pub(crate) fn run(
     address: SocketAddr,
     pid: u32,
@@ -55,46 +119,27 @@ async fn compete(
     warm_up: Duration,
     wall: Duration,
 ) -> Result<HandOffs, Box<dyn Error>> {
-    let course = Rc::new(Course::default());
-    let mut contenders = Vec::new();
-    for _ in 0..CONTENDERS {
-        let client = Client::builder(address.to_string())
-            .session_timeout(Duration::from_secs(30))
-            .connect()
-            .await?;
-        let mutex = Mutex::new(&client, "/bench-lock")?;
-        let course = course.clone();
-        contenders.push(tokio::task::spawn_local(async move {
-            contend(&mutex, &course)
-                .await
-                .map_err(|error| error.to_string())?;
-            client.close().await.map_err(|error| error.to_string())
-        }));
-    }
-    tokio::time::sleep(warm_up).await;
-    course.took.borrow_mut().clear();
+    let crowd = Crowd::gather(&address.to_string(), "/bench-lock", CONTENDERS).await?;
+    sleep(warm_up).await;
     let (start, cpu) = (Instant::now(), proc::cpu(pid)?);
-    tokio::time::sleep(wall).await;
+    let mut took = crowd.watch(wall).await;
     let (cpu, wall) = (proc::cpu(pid)? - cpu, start.elapsed());
-    let mut took = course.took.take();
-    course.over.set(true);
-    for contender in contenders {
-        contender.await??;
-    }
+    crowd.disband().await?;
     took.sort_unstable();
-    let at = |percent: usize| took.get(took.len() * percent / 100).copied();
+    let at = |percent| percentile(&took, percent).ok_or("no hand-off in the whole interval");
     Ok(HandOffs {
         sample: Sample {
             operations: took.len() as f64,
             wall,
             cpu,
         },
-        p50: at(50).ok_or("no hand-off in the whole interval")?,
-        p99: at(99).ok_or("no hand-off in the whole interval")?,
+        p50: at(50)?,
+        p99: at(99)?,
     })
 }
 
-async fn contend(mutex: &Mutex, course: &Course) -> Result<(), lockkeeper_recipes::LockError> {
+async fn contend(client: &Client, path: &str, course: &Course) -> Result<(), LockError> {
+    let mutex = Mutex::new(client, path)?;
     while !course.over.get() {
         let guard = mutex.lock().await?;
         if let Some(released) = course.released.take() {

@@ -1,12 +1,13 @@
-//! Our server beside Apache's: the same work, the same machine, one run.
+//! Ours beside others': the same work, the same machine, one run.
 //!
-//! The figures of merit are operations per second of the server's CPU time and bytes of its
-//! resident memory: they depend little on what else the machine does, while rates and times depend
-//! on it much. Every work runs on either server in turn, several times, and the medians are
-//! printed. Apache's server runs as its own script starts it, with time to compile itself first.
+//! The figures of merit are operations per second of CPU time and bytes of resident memory: they
+//! depend little on what else the machine does, while rates and times depend on it much. Every work
+//! is done by either side in turn, several times, and the medians are printed. Apache's server runs
+//! as its own script starts it, with time to compile itself first.
 //!
 //! ```text
 //! proc, plan, table ← socket ← load, echo ← handoff, memory ← servers ← main
+//!                                           handoff ← program ← rival ← recipes ← main
 //! ```
 
 #![forbid(unsafe_code)]
@@ -17,6 +18,9 @@ mod load;
 mod memory;
 mod plan;
 mod proc;
+mod program;
+mod recipes;
+mod rival;
 mod servers;
 mod socket;
 mod table;
@@ -30,7 +34,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words[..] {
         [echo::ARGUMENT] => echo::serve(),
-        _ => Plan::parse(&words).and_then(|plan| servers::compare(&plan)),
+        [program::ARGUMENT] => program::serve(),
+        ["--recipes", ref words @ ..] => {
+            Plan::parse(words, false).and_then(|plan| recipes::compare(&plan))
+        }
+        ref words => Plan::parse(words, true).and_then(|plan| servers::compare(&plan)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

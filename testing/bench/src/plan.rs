@@ -5,47 +5,41 @@ use std::time::Duration;
 
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask bench [--only WORK,WORK...] [--runs N] [--seconds N] [--ours]
+       cargo xtask bench --recipes [--only WORK,WORK...] [--runs N] [--seconds N]
+                                   [--server ours|apache]
 
-  --only     some of: get, set, lone, lock, memory
-  --runs     measurements of each work on each server; medians are printed (3)
+  --only     some of: get, set, lone, lock, memory;
+             with --recipes some of: pairs, handoffs, failovers, updates, gets
+  --runs     measurements of each work on each server or library; medians are printed (3)
   --seconds  length of one measurement (4)
   --ours     leaves Apache's server out, for work on ours; prints no ratio worth reading
+  --recipes  our libraries beside Curator and kazoo, all on one server
+  --server   whose server that is (ours)
 ";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
-    Get,
-    Set,
-    Lone,
-    Lock,
-    Memory,
-}
-
-impl Work {
-    const ALL: [(&str, Self); 5] = [
-        ("get", Self::Get),
-        ("set", Self::Set),
-        ("lone", Self::Lone),
-        ("lock", Self::Lock),
-        ("memory", Self::Memory),
-    ];
+/// Works of one comparison.
+pub(crate) trait Work: Copy + 'static {
+    /// All of them, by name.
+    const ALL: &'static [(&'static str, Self)];
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub(crate) works: Vec<Work>,
+pub(crate) struct Plan<W> {
+    pub(crate) works: Vec<W>,
     pub(crate) runs: usize,
     pub(crate) wall: Duration,
+    /// Whether Apache's server takes part.
     pub(crate) with_apache: bool,
 }
 
-impl Plan {
-    pub(crate) fn parse(words: &[&str]) -> io::Result<Self> {
+impl<W: Work> Plan<W> {
+    /// Reads `words`; Apache's server takes part `with_apache` unless they say otherwise.
+    pub(crate) fn parse(words: &[&str], with_apache: bool) -> io::Result<Self> {
         let mut plan = Self {
-            works: Work::ALL.map(|(_, work)| work).to_vec(),
+            works: W::ALL.iter().map(|&(_, work)| work).collect(),
             runs: 3,
             wall: Duration::from_secs(4),
-            with_apache: true,
+            with_apache,
         };
         let mut rest = words;
         loop {
@@ -63,8 +57,12 @@ impl Plan {
                     plan.wall = Duration::from_secs(positive(count)? as u64);
                     rest
                 }
-                ["--ours", rest @ ..] => {
+                ["--ours", rest @ ..] | ["--server", "ours", rest @ ..] => {
                     plan.with_apache = false;
+                    rest
+                }
+                ["--server", "apache", rest @ ..] => {
+                    plan.with_apache = true;
                     rest
                 }
                 _ => return Err(io::Error::other(USAGE)),
@@ -73,8 +71,8 @@ impl Plan {
     }
 }
 
-fn work(name: &str) -> io::Result<Work> {
-    let found = Work::ALL.iter().find(|(known, _)| *known == name);
+fn work<W: Work>(name: &str) -> io::Result<W> {
+    let found = W::ALL.iter().find(|(known, _)| *known == name);
     found
         .map(|&(_, work)| work)
         .ok_or_else(|| io::Error::other(USAGE))

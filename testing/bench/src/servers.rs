@@ -8,7 +8,7 @@ use lockkeeper_e2e::{Peer, Server, Settings};
 
 use crate::echo::Echo;
 use crate::load::{Load, Operation, Sample};
-use crate::plan::{Plan, Work};
+use crate::plan::{self, Plan};
 use crate::table::{Goal, Row, median, number};
 use crate::{handoff, memory, proc, table};
 
@@ -20,9 +20,28 @@ const WARM_UP: Duration = Duration::from_secs(1);
 
 const MIB: f64 = (1 << 20) as f64;
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    Get,
+    Set,
+    Lone,
+    Lock,
+    Memory,
+}
+
+impl plan::Work for Work {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("get", Self::Get),
+        ("set", Self::Set),
+        ("lone", Self::Lone),
+        ("lock", Self::Lock),
+        ("memory", Self::Memory),
+    ];
+}
+
 /// The servers under comparison, and what has been measured so far.
 struct Bench<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<Work>,
     apache: Option<Server>,
     ours: Server,
     echo: Echo,
@@ -31,7 +50,7 @@ struct Bench<'a> {
 }
 
 /// Compares and prints.
-pub(crate) fn compare(plan: &Plan) -> io::Result<()> {
+pub(crate) fn compare(plan: &Plan<Work>) -> io::Result<()> {
     println!("{}", proc::machine());
     println!(
         "{} runs of {} s for each work and server, medians; CPU is the server's alone",
@@ -60,7 +79,7 @@ pub(crate) fn compare(plan: &Plan) -> io::Result<()> {
             Work::Memory => bench.memory()?,
         }
     }
-    table::print(&bench.rows);
+    table::print(&["Apache"], &bench.rows);
     if !bench.rates.is_empty() {
         println!();
         table::line([
@@ -78,7 +97,8 @@ pub(crate) fn compare(plan: &Plan) -> io::Result<()> {
     Ok(())
 }
 
-fn start(peer: Peer) -> io::Result<Server> {
+/// A server as its makers start it, with ticks of two seconds.
+pub(crate) fn start(peer: Peer) -> io::Result<Server> {
     let settings = Settings::default().config("tickTime", "2000").as_shipped();
     Server::standalone_with(peer, settings)
 }
@@ -133,7 +153,7 @@ impl Bench<'_> {
         self.rows.push(Row {
             work: work.to_owned(),
             unit,
-            apache: values.0.unwrap_or(f64::NAN),
+            others: vec![values.0.unwrap_or(f64::NAN)],
             ours: values.1,
             goal,
         });

@@ -46,8 +46,17 @@ pub fn maven(pom: &Path) -> Command {
 ///
 /// The class may also be one of the libraries there, such as `org.apache.zookeeper.ZooKeeperMain`.
 pub fn peer(class: &str) -> io::Result<Command> {
+    peer_with(SMALL, class)
+}
+
+/// As [`peer`], by a JVM that chooses its own options: for whoever measures.
+pub fn peer_as_shipped(class: &str) -> io::Result<Command> {
+    peer_with(&[], class)
+}
+
+fn peer_with(options: &[&str], class: &str) -> io::Result<Command> {
     let output = prepare_peers()?;
-    let mut command = vm(&[output.join("classes"), output.join("lib/*")]);
+    let mut command = vm_with(options, &[output.join("classes"), output.join("lib/*")]);
     command.arg(class);
     Ok(command)
 }
