@@ -318,6 +318,8 @@ fn round_trips(seen: &[Seen]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -335,6 +337,7 @@ mod tests {
                     connection: 0,
                     direction,
                     opcode,
+                    at: Instant::now(),
                 }
             });
             round_trips(&frames.collect::<Vec<_>>())
