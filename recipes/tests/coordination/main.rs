@@ -6,6 +6,7 @@ mod barrier;
 #[path = "../common/mod.rs"]
 mod common;
 mod config;
+mod config_set;
 mod countdown;
 mod double_barrier;
 mod group;
