@@ -13,7 +13,7 @@ use lockkeeper::{
 };
 
 use crate::error::RecipeError;
-use crate::retry::{Retry, is_transient, session_error};
+use crate::retry::{Retry, doubtful, is_transient, session_error};
 
 /// A znode that is being followed: its data, or its children.
 pub(crate) struct Sight<T = Znode> {
@@ -123,18 +123,30 @@ pub(crate) fn watch_ended(client: &Client, end: Option<WatchEnd>) -> Result<(), 
     }
 }
 
-/// Makes a call that may be made twice until it is answered or the session ends.
+/// Makes a call that may be made twice until it is answered or the session ends. If one of its
+/// tries may have been carried out, the session's end says so.
 pub(crate) async fn insist<T, F>(client: &Client, mut call: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
     let mut retry = Retry::new(client);
-    loop {
+    let mut is_in_doubt = false;
+    let ended = loop {
         match call().await {
-            Err(error) if is_transient(&error) => retry.pause().await?,
+            Err(error) if is_transient(&error) => {
+                is_in_doubt |= error.outcome() == Outcome::Unknown;
+                if let Err(error) = retry.pause().await {
+                    break error;
+                }
+            }
+            Err(error) if error.is_final() => break error,
             answer => return answer,
         }
-    }
+    };
+    Err(match is_in_doubt {
+        true => doubtful(ended),
+        false => ended,
+    })
 }
 
 /// What the leader has committed by now: a read behind a `sync`.

@@ -95,6 +95,17 @@ pub(crate) fn session_error(state: State) -> Option<Error> {
     }
 }
 
+/// The end of a session of a call that may have been carried out before it.
+pub(crate) fn doubtful(ended: Error) -> Error {
+    let outcome = Outcome::Unknown;
+    match ended {
+        Error::AuthFailed { .. } => Error::AuthFailed { outcome },
+        Error::Closed { .. } => Error::Closed { outcome },
+        Error::SessionExpired { .. } => Error::SessionExpired { outcome },
+        other => other,
+    }
+}
+
 /// Whether the same call may succeed later under the same session, or that session is found to be
 /// over before it is made again.
 pub(crate) fn is_transient(error: &Error) -> bool {

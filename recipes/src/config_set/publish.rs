@@ -52,7 +52,7 @@ impl ConfigSet {
         let published = match self.write(last, guard).await {
             Ok(results) => match results.last() {
                 Some(OpResult::Set(stat)) => stat.mzxid,
-                _ => self.revision_of(&pointer).await?,
+                _ => self.revision_of(&pointer).await,
             },
             Err(error) if error.outcome() == Outcome::Unknown => {
                 // The name is unique: where it is pointed to, the write was carried out.
@@ -77,6 +77,18 @@ impl ConfigSet {
         &self,
         keys: &Keys,
         guard: &Guard,
+    ) -> Result<Zxid, RecipeError> {
+        let mut doubt = None;
+        let published = self.try_in_place(keys, guard, &mut doubt).await;
+        // A try that may have been carried out stays so, however the next one ends.
+        published.map_err(|error| doubt.map_or(error, RecipeError::from))
+    }
+
+    async fn try_in_place(
+        &self,
+        keys: &Keys,
+        guard: &Guard,
+        doubt: &mut Option<Error>,
     ) -> Result<Zxid, RecipeError> {
         let client = &self.client;
         let ready = join(&self.path, READY);
@@ -110,10 +122,13 @@ impl ConfigSet {
             }));
             ops.push(Op::create(&ready, "", CreateMode::Persistent));
             match self.write_all(batches(ops), guard).await {
-                Ok(()) => return Ok(self.revision_of(&ready).await?),
+                Ok(()) => return Ok(self.revision_of(&ready).await),
                 Err(RecipeError::Client(error))
                     if is_transient(&error) || error.outcome() == Outcome::Unknown =>
                 {
+                    if error.outcome() == Outcome::Unknown {
+                        doubt.get_or_insert(error);
+                    }
                     retry.pause().await?;
                 }
                 Err(error) => return Err(error),
@@ -153,9 +168,12 @@ impl ConfigSet {
         }
     }
 
-    async fn revision_of(&self, path: &str) -> Result<Zxid, Error> {
-        let stat = insist(&self.client, || self.client.exists(path)).await?;
-        Ok(stat.map_or(self.client.last_zxid(), |stat| stat.mzxid))
+    /// The zxid of the write that has made a znode; where it cannot be read any more, a later one.
+    async fn revision_of(&self, path: &str) -> Zxid {
+        let stat = insist(&self.client, || self.client.exists(path)).await;
+        stat.ok()
+            .flatten()
+            .map_or(self.client.last_zxid(), |stat| stat.czxid)
     }
 
     /// Deletes versions that are neither among the latest nor young, each in one transaction.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use lockkeeper::CreateMode;
+use lockkeeper::{CreateMode, Outcome};
 use lockkeeper_e2e::proxy::{Action, Rule, op};
 use lockkeeper_recipes::{Barrier, RecipeError};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::common::{Lane, PATIENCE, connect, eventually, fresh_path, server};
+use crate::common::{Lane, PATIENCE, connect, eventually, fresh_path, kill_session, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t76_one_delete_releases_a_hundred_and_a_change_of_data_nobody() {
@@ -88,4 +88,31 @@ async fn a_barrier_that_has_children_says_what_to_change() {
     let error = barrier.open().await.unwrap_err();
     assert!(matches!(error, RecipeError::Conflict { .. }), "{error}");
     assert!(Barrier::new(&client, "no/path").is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_close_whose_reply_is_lost_with_the_session_says_that_it_may_have_happened() {
+    let server = server().await;
+    let lane = Lane::open().await;
+    let path = fresh_path("doubt");
+    let barrier = Barrier::new(&lane.client, &path).unwrap();
+    barrier.close().await.unwrap();
+    barrier.open().await.unwrap();
+    lane.proxy
+        .install(Rule::reply(op::CREATE2).then(Action::Cut));
+    lane.proxy.refuse().unwrap();
+    let closing = tokio::spawn(async move { barrier.close().await });
+    let other = connect(&server).await;
+    eventually("closed", async || {
+        other.exists(&path).await.unwrap().is_some()
+    })
+    .await;
+    kill_session(&server, &lane.client).await;
+    lane.proxy.admit().unwrap();
+    let error = timeout(PATIENCE, closing)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error:?}");
 }

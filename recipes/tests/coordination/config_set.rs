@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lockkeeper::path::join;
-use lockkeeper::{Acl, Zxid, acl};
+use lockkeeper::{Acl, Outcome, Zxid, acl};
 use lockkeeper_e2e::proxy::{Action, Direction, Rule, op};
 use lockkeeper_recipes::{
     ConfigSet, ConfigStatus, Keys, LossReason, Mutex, RecipeError, SetLayout, Snapshot,
@@ -287,4 +287,35 @@ async fn a_set_deleted_whole_while_it_is_read_is_absent_and_followed_on() {
     assert_eq!(config.snapshot().status, ConfigStatus::Absent);
     set.publish(&stamped(2), Some(&guard)).await.unwrap();
     find(&mut config.changes(), |s| s.status == ConfigStatus::Good).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_in_doubt_stays_in_doubt_when_the_guard_is_lost_behind_it() {
+    let lane = Lane::open().await;
+    let operator = connect(&server().await).await;
+    let path = fresh_path("doubt");
+    let set = ConfigSet::new(&lane.client, &path)
+        .unwrap()
+        .layout(SetLayout::Ready);
+    let lock = Mutex::new(&lane.client, &fresh_path("doubt-publisher")).unwrap();
+    let guard = lock.lock().await.unwrap();
+    set.publish(&stamped(1), Some(&guard)).await.unwrap();
+    let ready = join(&path, "ready");
+    let before = operator.exists(&ready).await.unwrap().unwrap().czxid;
+    lane.proxy.install(Rule::reply(op::MULTI).then(Action::Cut));
+    lane.proxy.refuse().unwrap();
+    let own = guard.path().to_owned();
+    let publishing = tokio::spawn(async move { set.publish(&stamped(2), Some(&guard)).await });
+    eventually("it is published", async || {
+        operator.exists(&ready).await.unwrap().unwrap().czxid > before
+    })
+    .await;
+    operator.delete(&own, None).await.unwrap();
+    lane.proxy.admit().unwrap();
+    let error = timeout(PATIENCE, publishing)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error:?}");
 }
