@@ -22,7 +22,7 @@ use crate::look::checked;
 const CURRENT: &str = "current";
 const READY: &str = "ready";
 const VERSIONS: &str = "versions";
-/// One transaction deletes a version.
+/// What a reader reads, and a publisher writes, at most.
 const KEYS_MAX: usize = 5_000;
 
 /// How a configuration of several keys lies in the tree.

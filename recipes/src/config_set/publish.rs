@@ -154,18 +154,23 @@ impl ConfigSet {
         }
     }
 
-    /// The version of `current`, if there is one, and the znodes that hold versions.
+    /// The version of `current`, if there is one. Makes the znode that holds the versions.
     async fn pointer(&self) -> Result<Option<i32>, RecipeError> {
         let client = &self.client;
-        let pointer = join(&self.path, CURRENT);
-        if let Some(stat) = current(client, &pointer, || client.exists(&pointer)).await? {
-            return Ok(Some(stat.version));
+        let (pointer, versions) = (join(&self.path, CURRENT), join(&self.path, VERSIONS));
+        if current(client, &versions, || client.exists(&versions))
+            .await?
+            .is_none()
+        {
+            match plant(client, &versions, Bytes::new(), CreateMode::Persistent).await {
+                Err(error) if error.code() != Some(ErrorCode::NODE_EXISTS) => {
+                    return Err(error.into());
+                }
+                _ => {}
+            }
         }
-        let versions = join(&self.path, VERSIONS);
-        match plant(client, &versions, Bytes::new(), CreateMode::Persistent).await {
-            Err(error) if error.code() != Some(ErrorCode::NODE_EXISTS) => Err(error.into()),
-            _ => Ok(None),
-        }
+        let stat = insist(client, || client.exists(&pointer)).await?;
+        Ok(stat.map(|stat| stat.version))
     }
 
     /// The zxid of the write that has made a znode; where it cannot be read any more, a later one.
@@ -176,9 +181,17 @@ impl ConfigSet {
             .map_or(self.client.last_zxid(), |stat| stat.czxid)
     }
 
-    /// Deletes versions that are neither among the latest nor young, each in one transaction.
+    /// Deletes versions that are neither among the latest nor young; none that came after the one
+    /// just published, which may still be written, and none once the pointer has moved on, perhaps
+    /// back to an old one.
     async fn collect(&self, published: &str, guard: Option<&Guard>) -> Result<(), RecipeError> {
         let client = &self.client;
+        let pointer = join(&self.path, CURRENT);
+        let pointed = current(client, &pointer, || client.get(&pointer)).await?;
+        if pointed.bytes() != published.as_bytes() {
+            return Ok(());
+        }
+        let still = Op::check(&pointer, Some(pointed.stat.version));
         let versions = join(&self.path, VERSIONS);
         let mut known = Vec::new();
         for name in insist(client, || client.children(&versions)).await? {
@@ -188,23 +201,34 @@ impl ConfigSet {
             }
         }
         known.sort_unstable();
-        // The server's clock, as of the version just published.
-        let now = known.iter().find(|(_, _, name, _)| name == published);
-        let Some(now_ms) = now.map(|(_, ctime, ..)| *ctime) else {
+        let Some(at) = known.iter().position(|(_, _, name, _)| name == published) else {
             return Ok(());
         };
+        // The server's clock, as of the version just published.
+        let now_ms = known[at].1;
         let kept_for_ms = i64::try_from(self.kept_for.as_millis()).unwrap_or(i64::MAX);
-        let old = known.len().saturating_sub(self.kept.max(1));
-        for (_, ctime, name, path) in known.into_iter().take(old) {
-            if name == published || now_ms.saturating_sub(ctime) < kept_for_ms {
-                continue;
+        let old = (at + 1).saturating_sub(self.kept.max(1));
+        for (_, ctime, _, path) in &known[..old] {
+            if now_ms.saturating_sub(*ctime) >= kept_for_ms
+                && let Err(error) = self.delete_version(path, &still, guard).await
+            {
+                tracing::debug!(%error, path, "an old version of a configuration stays for now");
             }
-            let children = insist(client, || client.children(&path)).await?;
-            let keys = children
-                .iter()
-                .map(|key| Op::delete(&join(&path, key), None));
-            let ops = keys.chain([Op::delete(&path, None)]).collect();
-            self.write(ops, guard).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_version(
+        &self,
+        path: &str,
+        still: &Op,
+        guard: Option<&Guard>,
+    ) -> Result<(), RecipeError> {
+        let keys = insist(&self.client, || self.client.children(path)).await?;
+        let keys = keys.iter().map(|key| Op::delete(&join(path, key), None));
+        for mut batch in batches(keys.chain([Op::delete(path, None)]).collect()) {
+            batch.insert(0, still.clone());
+            self.write(batch, guard).await?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lockkeeper::path::join;
-use lockkeeper::{Acl, Outcome, Zxid, acl};
+use lockkeeper::{Acl, CreateMode, Outcome, Zxid, acl};
 use lockkeeper_e2e::proxy::{Action, Direction, Rule, op};
 use lockkeeper_recipes::{
     ConfigSet, ConfigStatus, Keys, LossReason, Mutex, RecipeError, SetLayout, Snapshot,
@@ -318,4 +318,71 @@ async fn a_publication_in_doubt_stays_in_doubt_when_the_guard_is_lost_behind_it(
         .unwrap()
         .unwrap_err();
     assert_eq!(error.outcome(), Outcome::Unknown, "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_pointed_to_again_is_not_collected() {
+    let lane = Lane::open().await;
+    let operator = connect(&server().await).await;
+    let path = fresh_path("rollback");
+    let current = join(&path, "current");
+    let set = ConfigSet::new(&lane.client, &path)
+        .unwrap()
+        .keep(1, Duration::ZERO);
+    set.publish(&stamped(1), None).await.unwrap();
+    let first = operator.get(&current).await.unwrap().data.unwrap();
+    // The second version is published, and the end of the first is on its way.
+    let end = Rule::request(op::MULTI).nth(2).then(Action::Hold);
+    let held = lane.proxy.install(end);
+    let publishing = tokio::spawn(async move { set.publish(&stamped(2), None).await });
+    held.await_fired(PATIENCE).unwrap();
+    operator.set(&current, first, None).await.unwrap();
+    held.release();
+    timeout(PATIENCE, publishing)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    let set = ConfigSet::new(&operator, &path).unwrap();
+    let config = set.follow().open().await.unwrap();
+    assert_eq!(config.snapshot().status, ConfigStatus::Good);
+    assert_eq!(stamp_of(&config.good().unwrap().value), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_mends_what_an_operator_has_deleted() {
+    let client = connect(&server().await).await;
+    let path = fresh_path("mended");
+    let set = ConfigSet::new(&client, &path).unwrap();
+    set.publish(&stamped(4), None).await.unwrap();
+    let versions = join(&path, "versions");
+    let version = join(&versions, &children(&client, &versions).await[0]);
+    for key in children(&client, &version).await {
+        client.delete(&join(&version, &key), None).await.unwrap();
+    }
+    client.delete(&version, None).await.unwrap();
+    client.delete(&versions, None).await.unwrap();
+    set.publish(&stamped(2), None).await.unwrap();
+    let config = set.follow().open().await.unwrap();
+    assert_eq!(stamp_of(&config.good().unwrap().value), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_cannot_be_deleted_does_not_keep_the_others() {
+    let client = connect(&server().await).await;
+    let path = fresh_path("stuck");
+    let versions = join(&path, "versions");
+    let set = ConfigSet::new(&client, &path).unwrap();
+    let set = set.keep(1, Duration::ZERO);
+    set.publish(&stamped(1), None).await.unwrap();
+    let first = join(&versions, &children(&client, &versions).await[0]);
+    let foreign = join(&first, "key-0/foreign");
+    client
+        .create(&foreign, "", CreateMode::Persistent)
+        .await
+        .unwrap();
+    for stamp in 2..5 {
+        set.publish(&stamped(stamp), None).await.unwrap();
+    }
+    assert_eq!(children(&client, &versions).await.len(), 2);
 }
