@@ -2,19 +2,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::future::{Either, select};
 use futures::stream::{self, StreamExt};
 use lockkeeper::path::{join, name};
-use lockkeeper::{Client, Error, ErrorCode, SessionId, Zxid};
+use lockkeeper::{Call, Client, Error, ErrorCode, SessionId, Stat, Zxid};
+use tokio::sync::oneshot;
 
-use crate::error::{LossReason, RecipeError};
+use crate::error::{LockError, LossReason, RecipeError};
 use crate::latest::{Latest, Reader, Writer};
 use crate::layout::Guid;
+use crate::leave::end_reason;
 use crate::look::{Sight, checked, client_gone, current, insist};
 use crate::presence::{Place, appear};
+use crate::retry::{Backoff, session_error};
 use crate::state::GuardState;
 
 /// Reads sent before the first of them is awaited.
@@ -118,21 +121,23 @@ impl Group {
             return Err(RecipeError::conflict(id, what));
         }
         let latest = Latest::new(GuardState::Held);
+        let (leave, left) = oneshot::channel();
         let membership = Membership {
             client: self.client.clone(),
             layout: self.layout,
             path: path.into(),
             data: Arc::new(Mutex::new(data)),
-            reader: Arc::new(Reader(Arc::clone(&latest))),
+            reader: Reader(Arc::clone(&latest)),
+            left,
         };
-        let (tx, joined) = tokio::sync::oneshot::channel();
+        let (join, joined) = oneshot::channel();
         let stay = Stay {
             client: self.client.clone(),
             path: Arc::clone(&membership.path),
             data: Arc::clone(&membership.data),
             writer: Writer(latest),
         };
-        self.client.spawn(stay.run(tx));
+        self.client.spawn(stay.run(join, leave));
         match joined.await {
             Ok(Ok(())) => Ok(membership),
             Ok(Err(error)) => Err(error),
@@ -222,10 +227,15 @@ struct Stay {
 }
 
 impl Stay {
-    async fn run(self, joined: tokio::sync::oneshot::Sender<Result<(), RecipeError>>) {
+    async fn run(
+        self,
+        joined: oneshot::Sender<Result<(), RecipeError>>,
+        left: oneshot::Sender<Result<(), LockError>>,
+    ) {
         let mut joined = Some(joined);
+        let mut backoff = Backoff::slow();
         loop {
-            let data = wanted(&self.data);
+            let data = lock(&self.data).clone();
             let place = Place {
                 path: Arc::clone(&self.path),
                 data: data.clone(),
@@ -236,20 +246,24 @@ impl Stay {
                 Either::Left(_) => return,
                 Either::Right((Ok(guard), _)) => guard,
                 Either::Right((Err(error), _)) => {
-                    match joined.take() {
-                        Some(joined) => drop(joined.send(Err(error))),
-                        None => tracing::warn!(%error, "a member's znode cannot be made again"),
+                    if let Some(joined) = joined.take() {
+                        return drop(joined.send(Err(error)));
                     }
-                    return;
+                    if session_error(self.client.state()).is_some() {
+                        return;
+                    }
+                    tracing::warn!(%error, "a member's znode cannot be made again for now");
+                    let abandoned = pin!(self.writer.0.abandoned());
+                    match select(abandoned, backoff.rest(&self.client)).await {
+                        Either::Left(_) => return,
+                        Either::Right(_) => continue,
+                    }
                 }
             };
-            if wanted(&self.data) != data {
+            backoff = Backoff::slow();
+            if *lock(&self.data) != data {
                 // Changed while the znode was away; a failure shows in the znode's state.
-                let data = wanted(&self.data);
-                let _ = insist(&self.client, || {
-                    self.client.set(&self.path, data.clone(), None)
-                })
-                .await;
+                let _ = insist(&self.client, || set(&self.client, &self.path, &self.data)).await;
             }
             if let Some(joined) = joined.take() {
                 drop(joined.send(Ok(())));
@@ -258,14 +272,14 @@ impl Stay {
             let reason = loop {
                 let abandoned = pin!(self.writer.0.abandoned());
                 match select(abandoned, pin!(states.next())).await {
-                    Either::Left(_) => return drop(guard),
+                    Either::Left(_) => return drop(left.send(guard.release().await)),
                     Either::Right((Some(state), _)) => {
                         self.publish(state);
                         if let GuardState::Lost(reason) = state {
                             break reason;
                         }
                     }
-                    Either::Right((None, _)) => break LossReason::Closed,
+                    Either::Right((None, _)) => return,
                 }
             };
             if reason != LossReason::NodeDeleted {
@@ -283,8 +297,28 @@ impl Stay {
     }
 }
 
-fn wanted(data: &Mutex<Bytes>) -> Bytes {
-    data.lock().unwrap_or_else(PoisonError::into_inner).clone()
+impl Drop for Stay {
+    /// Runs at the task's end, and also when the client ends and drops the task wherever it is.
+    fn drop(&mut self) {
+        let is_final = |state| match state {
+            GuardState::Lost(reason) => reason != LossReason::NodeDeleted,
+            _ => false,
+        };
+        let latest = &self.writer.0;
+        if !latest.is_abandoned() && !is_final(latest.get()) {
+            self.publish(GuardState::Lost(end_reason(&self.client)));
+        }
+    }
+}
+
+/// Sends what the member has to say now: of several of these the last one sent says the latest.
+fn set(client: &Client, path: &str, data: &Mutex<Bytes>) -> Call<Stat> {
+    let data = lock(data);
+    client.set(path, data.clone(), None)
+}
+
+fn lock(data: &Mutex<Bytes>) -> MutexGuard<'_, Bytes> {
+    data.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Being a member. Dropping it leaves, in the background.
@@ -294,7 +328,8 @@ pub struct Membership {
     layout: GroupLayout,
     path: Arc<str>,
     data: Arc<Mutex<Bytes>>,
-    reader: Arc<Reader<GuardState>>,
+    reader: Reader<GuardState>,
+    left: oneshot::Receiver<Result<(), LockError>>,
 }
 
 impl Membership {
@@ -304,7 +339,8 @@ impl Membership {
     }
 
     /// What others see, as far as is known. `Lost(NodeDeleted)` is followed by `Held` when the
-    /// znode has been made again; `Lost` for another reason is final.
+    /// znode has been made again, which is tried for as long as the session lives, ever more rarely
+    /// while the server refuses; `Lost` for another reason is final.
     pub fn state(&self) -> GuardState {
         self.reader.0.get()
     }
@@ -317,8 +353,8 @@ impl Membership {
         }
     }
 
-    /// Changes what the member says about itself. Views do not report it: who wants to know reads
-    /// the member's znode.
+    /// Changes what the member says about itself. Of several of these the one called last counts.
+    /// Views do not report it: who wants to know reads the member's znode.
     ///
     /// # Errors
     ///
@@ -328,13 +364,8 @@ impl Membership {
             let what = "kazoo's parties have no room for a member's data";
             return Err(RecipeError::conflict(&self.path, what));
         }
-        let data = data.into();
-        *self.data.lock().unwrap_or_else(PoisonError::into_inner) = data.clone();
-        match insist(&self.client, || {
-            self.client.set(&self.path, data.clone(), None)
-        })
-        .await
-        {
+        *lock(&self.data) = data.into();
+        match insist(&self.client, || set(&self.client, &self.path, &self.data)).await {
             Ok(_) => Ok(()),
             // It is being made again, with the new data.
             Err(error) if error.code() == Some(ErrorCode::NO_NODE) => Ok(()),
@@ -342,14 +373,19 @@ impl Membership {
         }
     }
 
-    /// Leaves, and returns when the znode is known to be gone.
+    /// Leaves, and returns when the znode is known to be gone. Dropping the future leaves without
+    /// waiting.
     ///
     /// # Errors
     ///
-    /// [`RecipeError::Client`].
+    /// [`RecipeError::Client`], also if the server refuses to delete the znode: it is tried again in
+    /// the background, and the end of the session deletes it.
     pub async fn leave(self) -> Result<(), RecipeError> {
-        let (client, path) = (self.client.clone(), Arc::clone(&self.path));
-        drop(self);
+        let (client, path, left) = (self.client, self.path, self.left);
+        drop(self.reader);
+        if let Ok(Err(LockError::ReleaseRefused(error))) = left.await {
+            return Err(error.into());
+        }
         let mut sight = Sight::new(&client, &path).synced();
         while let Some(znode) = sight.next().await?
             && znode.stat.ephemeral_owner == client.session_id()

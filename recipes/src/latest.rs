@@ -48,6 +48,10 @@ impl<T: Clone> Latest<T> {
         self.0.update(|inner| inner.is_wanted = false);
     }
 
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.0.read(|inner| !inner.is_wanted)
+    }
+
     /// Resolves when nobody wants the value any more.
     pub(crate) async fn abandoned(&self) {
         self.0.wait(|inner| (!inner.is_wanted).then_some(())).await;

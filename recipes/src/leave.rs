@@ -10,10 +10,7 @@ use crate::state::{Cell, GuardState, View};
 
 /// The last word of a task that kept a znode, whatever ended it.
 pub(crate) fn end(client: &Client, cell: &Cell) {
-    let reason = match client.state() {
-        State::Expired => LossReason::Expired,
-        _ => LossReason::Closed,
-    };
+    let reason = end_reason(client);
     cell.update(|view| {
         if view.left.is_some() {
             return;
@@ -36,6 +33,14 @@ fn after_session(view: &View, reason: LossReason) -> Result<(), LockError> {
     match reason {
         LossReason::Expired if view.in_doubt => Err(LockError::Lost(reason)),
         _ => Ok(()),
+    }
+}
+
+/// How a task ends that nothing else has ended.
+pub(crate) fn end_reason(client: &Client) -> LossReason {
+    match client.state() {
+        State::Expired => LossReason::Expired,
+        _ => LossReason::Closed,
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use lockkeeper::CreateMode;
 use lockkeeper::path::join;
+use lockkeeper::{Acl, CreateMode, ErrorCode, acl};
 use lockkeeper_e2e::proxy::{Action, Direction, Rule, op};
 use lockkeeper_recipes::{
-    Group, GroupEvent, GroupLayout, GroupView, GuardState, LossReason, Member, RecipeError,
+    Group, GroupEvent, GroupLayout, GroupView, GuardState, LossReason, Member, MembershipStates,
+    RecipeError,
 };
 use tokio::time::timeout;
 
@@ -27,6 +28,12 @@ async fn left(view: &mut GroupView) -> String {
         GroupEvent::Left(member) => member.id,
         event => panic!("{event:?}"),
     }
+}
+
+/// Returns when the membership is in this state.
+async fn reaches(states: &mut MembershipStates, state: GuardState) {
+    let reached = async { while states.next().await.expect("it goes on") != state {} };
+    timeout(PATIENCE, reached).await.expect("told in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,4 +246,81 @@ async fn a_second_join_whose_create_is_lost_does_not_take_over_the_first_one() {
     let members = group.members().await.unwrap();
     assert_eq!((members.len(), &members[0].data[..]), (1, &b"first"[..]));
     first.leave().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_may_not_be_made_again_is_as_soon_as_it_may() {
+    let lane = Lane::open().await;
+    let operator = connect(&server().await).await;
+    let path = fresh_path("refused");
+    let group = Group::new(&lane.client, &path).unwrap();
+    let member = group.join("a", "").await.unwrap();
+    let mut states = member.states();
+    let no_create = Acl::new(acl::ALL & !acl::CREATE, "world", "anyone");
+    operator
+        .set_acl(&path, vec![no_create], None)
+        .await
+        .unwrap();
+    let creates = || lane.proxy.count(Direction::Reply, op::CREATE2);
+    let before = creates();
+    operator.delete(member.path(), None).await.unwrap();
+    reaches(&mut states, GuardState::Lost(LossReason::NodeDeleted)).await;
+    eventually("refused", async || creates() > before).await;
+    operator.set_acl(&path, Acl::open(), None).await.unwrap();
+    reaches(&mut states, GuardState::Held).await;
+    assert_eq!(group.members().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leave_that_the_server_refuses_says_so() {
+    let client = connect(&server().await).await;
+    let path = fresh_path("stuck");
+    let group = Group::new(&client, &path).unwrap();
+    let member = group.join("a", "").await.unwrap();
+    let no_delete = Acl::new(acl::ALL & !acl::DELETE, "world", "anyone");
+    client.set_acl(&path, vec![no_delete], None).await.unwrap();
+    let error = timeout(PATIENCE, member.leave())
+        .await
+        .unwrap()
+        .unwrap_err();
+    let RecipeError::Client(error) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(error.code(), Some(ErrorCode::NO_AUTH));
+    client.set_acl(&path, Acl::open(), None).await.unwrap();
+    eventually("it is gone", async || {
+        children(&client, &path).await.is_empty()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_membership_ends_with_its_client_and_says_so() {
+    let client = connect(&server().await).await;
+    let group = Group::new(&client, &fresh_path("closed")).unwrap();
+    let member = group.join("a", "").await.unwrap();
+    let left = group.join("b", "").await.unwrap();
+    let mut states_left = left.states();
+    left.leave().await.unwrap();
+    let ended = async { while states_left.next().await.is_some() {} };
+    timeout(PATIENCE, ended).await.unwrap();
+    let mut states = member.states();
+    client.close().await.unwrap();
+    let closed = GuardState::Lost(LossReason::Closed);
+    reaches(&mut states, closed).await;
+    assert_eq!((member.state(), states.next().await), (closed, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_updates_that_are_sent_again_the_later_one_counts() {
+    let lane = Lane::open().await;
+    let group = Group::new(&lane.client, &fresh_path("updates")).unwrap();
+    let member = group.join("a", "").await.unwrap();
+    for _ in 0..8 {
+        lane.proxy
+            .install(Rule::request(op::SET_DATA).then(Action::Cut));
+        let (first, second) = tokio::join!(member.update("1"), member.update("2"));
+        first.and(second).unwrap();
+        assert_eq!(group.members().await.unwrap()[0].data, "2");
+    }
 }
