@@ -79,10 +79,7 @@ impl Client {
     /// The same with the parent's metadata, of one moment.
     pub fn children_with_stat(&self, path: &str) -> Call<(Vec<String>, Stat)> {
         let request = path_watch(path, false).map(Request::GetChildren2);
-        self.call(request, |result| match result? {
-            Response::GetChildren2(body) => Ok((texts(body.children), body.stat)),
-            other => wrong_kind(other),
-        })
+        self.call(request, names_and_stat)
     }
 
     /// [`Client::exists`] with a watch for the znode's creation, deletion or next data.
@@ -103,6 +100,15 @@ impl Client {
     pub fn children_watched(&self, path: &str) -> Call<(Vec<String>, OneShotWatch)> {
         let request = path_watch(path, true).map(Request::GetChildren);
         self.call_watched(request, names, OneShotWatch::new)
+    }
+
+    /// [`Client::children_with_stat`] with the watch of [`Client::children_watched`].
+    pub fn children_with_stat_watched(
+        &self,
+        path: &str,
+    ) -> Call<((Vec<String>, Stat), OneShotWatch)> {
+        let request = path_watch(path, true).map(Request::GetChildren2);
+        self.call_watched(request, names_and_stat, OneShotWatch::new)
     }
 
     /// Watches a znode, or it and all below it, until the watch is dropped. The znode need not be
@@ -289,6 +295,13 @@ fn stat_or_none(result: Result<Response, Error>) -> Result<Option<Stat>, Error> 
 fn znode(result: Result<Response, Error>) -> Result<Znode, Error> {
     match result? {
         Response::GetData(body) => Ok(Znode::new(body.data, body.stat)),
+        other => wrong_kind(other),
+    }
+}
+
+fn names_and_stat(result: Result<Response, Error>) -> Result<(Vec<String>, Stat), Error> {
+    match result? {
+        Response::GetChildren2(body) => Ok((texts(body.children), body.stat)),
         other => wrong_kind(other),
     }
 }

@@ -36,8 +36,7 @@ pub enum GroupLayout {
 ///
 /// # Not guaranteed
 ///
-/// * That a view shows a member that came and went between two looks, or one that left and came
-///   back under the same name.
+/// * That a view shows a member that came and went between two looks.
 /// * That all views show the same group at the same time; each shows changes in the server's order.
 ///
 /// Everybody who watches the group is told of each change: with n members that all watch it, n²

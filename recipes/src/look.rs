@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use futures::future::{Either, select};
 use lockkeeper::{
-    Call, Client, Error, ErrorCode, Misuse, OneShotWatch, Outcome, WatchEnd, Znode, path,
+    Call, Client, Error, ErrorCode, Misuse, OneShotWatch, Outcome, Stat, WatchEnd, Znode, path,
 };
 
 use crate::error::RecipeError;
@@ -36,6 +36,15 @@ impl Sight<Vec<String>> {
     /// Follows the names of the children. Sends nothing before the first look.
     pub(crate) fn of_children(client: &Client, path: &Arc<str>) -> Self {
         Self::of(client, path, |client, path| client.children_watched(path))
+    }
+}
+
+impl Sight<(Vec<String>, Stat)> {
+    /// The same with the parent's metadata.
+    pub(crate) fn of_listings(client: &Client, path: &Arc<str>) -> Self {
+        Self::of(client, path, |client, path| {
+            client.children_with_stat_watched(path)
+        })
     }
 }
 

@@ -324,3 +324,36 @@ async fn of_two_updates_that_are_sent_again_the_later_one_counts() {
         assert_eq!(group.members().await.unwrap()[0].data, "2");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_replaced_between_two_looks_leaves_and_joins() {
+    let server = server().await;
+    let path = fresh_path("replaced");
+    let (before, after) = (connect(&server).await, connect(&server).await);
+    let lane = Lane::open().await;
+    let old = Group::new(&before, &path).unwrap();
+    let old = old.join("node-1", "old").await.unwrap();
+    let other = Group::new(&after, &path).unwrap();
+    let _other = other.join("node-2", "").await.unwrap();
+    let mut view = Group::new(&lane.client, &path).unwrap().view();
+    assert_eq!(joined(&mut view).await.id, "node-1");
+    assert_eq!(joined(&mut view).await.id, "node-2");
+    // Both the end and the new beginning are behind the event that the view looks after.
+    let held = lane
+        .proxy
+        .install(Rule::reply(op::EVENT).then(Action::Hold));
+    old.leave().await.unwrap();
+    held.await_fired(PATIENCE).unwrap();
+    let new = other.join("node-1", "new").await.unwrap();
+    held.release();
+    assert_eq!(left(&mut view).await, "node-1");
+    let member = joined(&mut view).await;
+    assert_eq!(
+        (member.id.as_str(), &member.data[..]),
+        ("node-1", &b"new"[..])
+    );
+    assert_eq!(member.session, after.session_id());
+    drop(new);
+    assert_eq!(left(&mut view).await, "node-1");
+    assert_eq!(view.members().count(), 1);
+}
