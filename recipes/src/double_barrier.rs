@@ -34,7 +34,8 @@ const PARTIES_MAX: usize = 5_000;
 /// not on one path.
 ///
 /// A path is good for one meeting. For the next one take [`DoubleBarrier::round`] with the next
-/// number; what remains of a finished round is removed by the server.
+/// number. The last to [leave](Party::leave) takes `ready` away, and the server the rest of the
+/// round; if nobody gets that far, because all crash or are dropped, `ready` stays.
 ///
 /// # Not guaranteed
 ///

@@ -106,12 +106,10 @@ async fn delete_later(client: WeakClient, path: String, born: Option<Zxid>) {
 
 /// Whether the znode may still be there, and not only another one under its name.
 async fn is_left(client: &Client, path: &str, born: Option<Zxid>) -> bool {
-    match born {
-        Some(born) => match current(client, path, || client.exists(path)).await {
-            Ok(stat) => stat.is_some_and(|stat| stat.czxid == born),
-            // The end of the session is for the delete to meet.
-            Err(_) => true,
-        },
-        None => true,
+    let Some(born) = born else { return true };
+    match current(client, path, || client.exists(path)).await {
+        Ok(stat) => stat.is_some_and(|stat| stat.czxid == born),
+        // The end of the session, which the delete will meet too.
+        Err(_) => true,
     }
 }

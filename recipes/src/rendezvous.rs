@@ -8,7 +8,7 @@ use lockkeeper::{Client, CreateMode, ErrorCode, Stat};
 
 use crate::error::RecipeError;
 use crate::guard::Guard;
-use crate::look::{Sight, checked, until};
+use crate::look::{Sight, checked, insist, until};
 use crate::parents::plant;
 use crate::presence::{Place, appear};
 
@@ -51,8 +51,9 @@ impl Rendezvous {
     ///
     /// # Errors
     ///
-    /// [`RecipeError::Conflict`] if `data` is empty; [`RecipeError::Client`], with outcome unknown
-    /// if the link broke: it is safe to fill again.
+    /// [`RecipeError::Conflict`] if `data` is empty, or while somebody occupies the meeting point,
+    /// with whom it would go; [`RecipeError::Client`], with outcome unknown if the link broke: it is
+    /// safe to fill again.
     pub async fn fill(&self, data: impl Into<Bytes>) -> Result<(), RecipeError> {
         let data = self.not_empty(data.into())?;
         let mode = CreateMode::Persistent;
@@ -61,6 +62,12 @@ impl Rendezvous {
                 Ok(_) => return Ok(()),
                 Err(error) if error.code() == Some(ErrorCode::NODE_EXISTS) => {}
                 Err(error) => return Err(error.into()),
+            }
+            let stat = insist(&self.client, || self.client.exists(&self.path)).await?;
+            if stat.is_some_and(|stat| stat.ephemeral_owner.0 != 0) {
+                let what = "somebody occupies the meeting point, and what is left would go with \
+                            them: occupy it too, or choose another path";
+                return Err(RecipeError::conflict(&self.path, what));
             }
             match self.client.set(&self.path, data.clone(), None).await {
                 Ok(_) => return Ok(()),
@@ -133,7 +140,8 @@ impl Rendezvous {
     ///
     /// [`RecipeError::Client`].
     pub async fn vacated(&self, met: &Stat) -> Result<(), RecipeError> {
-        let mut sight = Sight::new(&self.client, &self.path);
+        // Others may have met on another server, which is ahead of this one.
+        let mut sight = Sight::new(&self.client, &self.path).synced();
         while let Some(znode) = sight.next().await?
             && znode.stat.czxid == met.czxid
         {}

@@ -54,6 +54,9 @@ async fn the_end_of_the_occupant_is_noticed() {
     let met = point.filled().await.unwrap();
     assert_eq!(met.stat.czxid.0, guard.fence().get());
 
+    let error = point.fill("for good").await.unwrap_err();
+    assert!(matches!(error, RecipeError::Conflict { .. }), "{error}");
+    assert_eq!(&point.filled().await.unwrap().data[..], b"here");
     let successor = point.clone();
     let successor = tokio::spawn(async move { successor.occupy("there").await });
     let gone = point.clone();

@@ -94,3 +94,14 @@ async fn t85_data_that_is_no_count_is_refused() {
         [255, 255, 255, 251]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t84_a_version_that_servers_take_for_any_is_not_compared() {
+    let client = connect(&server().await).await;
+    let value = SharedValue::new(&client, &fresh_path("wrapped")).unwrap();
+    let mut seen = value.set("a").await.unwrap();
+    seen.version = -1;
+    let error = value.try_set(Some(&seen), "b").await.unwrap_err();
+    assert!(matches!(error, RecipeError::Conflict { .. }), "{error}");
+    assert_eq!(value.get().await.unwrap().unwrap().value, "a");
+}
