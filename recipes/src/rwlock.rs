@@ -172,6 +172,11 @@ impl RwLock {
         self.writers.entry.shared.wakeups()
     }
 
+    /// As [`Mutex::numbers_run_out`](crate::Mutex::numbers_run_out).
+    pub fn numbers_run_out(&self) -> bool {
+        self.writers.entry.shared.numbers_run_out()
+    }
+
     fn reading(&self, guard: Guard) -> ReadGuard {
         let lock = self.clone();
         ReadGuard { guard, lock }

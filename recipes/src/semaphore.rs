@@ -237,6 +237,11 @@ impl Semaphore {
         self.gate.entry.shared.wakeups()
     }
 
+    /// As [`Mutex::numbers_run_out`](crate::Mutex::numbers_run_out), of the queue and of the leases.
+    pub fn numbers_run_out(&self) -> bool {
+        self.gate.entry.shared.numbers_run_out()
+    }
+
     fn check_room(&self, leases: usize) -> Result<(), LockError> {
         match self.limit {
             Limit::Fixed(limit) | Limit::Recorded(limit) if leases > limit => {
