@@ -65,7 +65,7 @@ static void contend(const char *connect, int contender, int ledger) {
   need(lk_config_session_timeout(config, 10000), "session timeout");
   need(lk_client_connect(config, &client), "connect");
   lk_config_free(config);
-  need(lk_lock_new(client, "/examples/c-lock", -1, LK_LAYOUT_CURATOR, label, -1, &lock), "lock");
+  need(lk_lock_new(client, "/examples/c-lock", -1, LK_LAYOUT_CURATOR, 0, label, -1, &lock), "lock");
   for (int round = 0; round < ROUNDS; round++) {
     take_turn(lock, contender, round, ledger);
   }

@@ -27,6 +27,9 @@
  * | lk_client_t    | yes                               | the last free alone, after all calls     |
  * | lk_lock_t      | yes                               | each call is a contender of its own      |
  * | lk_guard_t     | yes                               | freed alone, after all calls             |
+ * | lk_election_t  | yes                               | each call is a candidate of its own      |
+ * | lk_candidate_t | yes                               | freed alone, after all calls             |
+ * | lk_membership_t| yes                               | freed alone, after all calls             |
  * | lk_follow_t    | yes                               | freed alone, after all calls             |
  * | lk_call_t      | no, may move                      | only to give the call up                 |
  * | lk_result_t    | no, may move                      | freed by the receiver                    |
@@ -103,6 +106,11 @@
 #define LK_NO_VERSION -2
 
 /**
+ * As a limit: what the shared count says.
+ */
+#define LK_LIMIT_SHARED 0
+
+/**
  * As a round: the only one, at the path itself.
  */
 #define LK_NO_ROUND -1
@@ -111,6 +119,12 @@
  * Something that was started and calls a function. Only needed to give it up.
  */
 typedef struct lk_call_t lk_call_t;
+
+/**
+ * A candidate that stands for leadership, term after term, until it is closed or freed or its
+ * session ends. Any number of threads may use it.
+ */
+typedef struct lk_candidate_t lk_candidate_t;
 
 /**
  * A session with an ensemble. Any number of threads may use it at once.
@@ -124,14 +138,20 @@ typedef struct lk_client_t lk_client_t;
 typedef struct lk_config_t lk_config_t;
 
 /**
+ * An election on a path. Any number of threads may use it at once; each call that asks to lead is a
+ * candidate of its own.
+ */
+typedef struct lk_election_t lk_election_t;
+
+/**
  * A configuration that is being followed until this is freed: the last good value is at hand
  * without a request. Any number of threads may use it.
  */
 typedef struct lk_follow_t lk_follow_t;
 
 /**
- * Something that is held until it is released or freed, or lost: a lock, a place inside a double
- * barrier, a meeting point. Any number of threads may use it.
+ * Something that is held until it is released or freed, or lost: a lock, a term of leadership, a
+ * place inside a double barrier, a meeting point. Any number of threads may use it.
  *
  * A process that was paused, or whose packets were late, may act after its session expired and
  * the lock went to somebody else. The fence lets the resource itself refuse whoever comes late.
@@ -139,10 +159,17 @@ typedef struct lk_follow_t lk_follow_t;
 typedef struct lk_guard_t lk_guard_t;
 
 /**
- * A lock on a path. Any number of threads may use it at once; each call that acquires is a
- * contender of its own, so a thread that holds the lock and asks again waits for itself.
+ * A lock on a path: a mutex, a side of a read/write lock, or a semaphore. Any number of threads may
+ * use it at once; each call that acquires is a contender of its own, so a thread that holds the lock
+ * and asks again waits for itself.
  */
 typedef struct lk_lock_t lk_lock_t;
+
+/**
+ * Being a member of a group, until it is left or freed. If somebody else deletes the znode it is
+ * made again; the end of the session ends it for good. Any number of threads may use it.
+ */
+typedef struct lk_membership_t lk_membership_t;
 
 /**
  * What an operation found or made. Belongs to whoever received it; one thread at a time may use
@@ -286,9 +313,42 @@ typedef struct lk_stat_t {
 } lk_stat_t;
 
 /**
+ * Somebody who takes part in a group or in an election. What it points to belongs to the object it
+ * was asked of, or is valid until the callback returns. Its fields do not change within a major
+ * version.
+ */
+typedef struct lk_member_t {
+  /**
+   * What it calls itself.
+   */
+  struct lk_str_t id;
+  /**
+   * Path of its znode.
+   */
+  struct lk_str_t path;
+  /**
+   * What a member of a group says about itself; NULL for others.
+   */
+  struct lk_bytes_t data;
+  /**
+   * Its session; 0 where it is not known.
+   */
+  int64_t session;
+  /**
+   * The zxid of its znode's creation; of who leads it is the fence.
+   */
+  int64_t joined;
+} lk_member_t;
+
+/**
  * The names that contenders give their znodes. All users of a path must use the same.
  */
 typedef int32_t lk_layout_t;
+
+/**
+ * Settings of a lock, added up; 0 for none.
+ */
+typedef uint32_t lk_lock_options_t;
 
 /**
  * Told how waiting for something to hold ended. Runs as every callback; see "Callbacks" above.
@@ -297,6 +357,51 @@ typedef int32_t lk_layout_t;
  * @param guard  what is held, to be freed with `lk_guard_free`; NULL after an error
  */
 typedef void (*lk_acquired_fn)(void *user, const struct lk_error_t *error, struct lk_guard_t *guard);
+
+/**
+ * The names of candidates' znodes. All users of a path must use the same.
+ */
+typedef int32_t lk_election_layout_t;
+
+/**
+ * Settings of an election, added up; 0 for none.
+ */
+typedef uint32_t lk_election_options_t;
+
+/**
+ * What became of somebody.
+ */
+typedef int32_t lk_member_event_t;
+
+/**
+ * Told what became of somebody. Runs as every callback; see "Callbacks" above.
+ *
+ * @param error   never NULL, valid until the function returns; its code is `LK_OK` for an event
+ * @param event   one of `LK_MEMBER_*`
+ * @param member  valid until the function returns; NULL after an error
+ */
+typedef void (*lk_member_fn)(void *user,
+                             const struct lk_error_t *error,
+                             lk_member_event_t event,
+                             const struct lk_member_t *member);
+
+/**
+ * How a candidate fares.
+ */
+typedef int32_t lk_candidate_state_t;
+
+/**
+ * Told how a candidate fares. Runs as every callback; see "Callbacks" above.
+ *
+ * @param error  never NULL, valid until the function returns; its code is `LK_OK` unless the state
+ *               is `LK_CANDIDATE_ENDED`
+ * @param state  one of `LK_CANDIDATE_*`
+ * @param fence  of the term, while there is one; else 0
+ */
+typedef void (*lk_candidate_fn)(void *user,
+                                const struct lk_error_t *error,
+                                lk_candidate_state_t state,
+                                int64_t fence);
 
 /**
  * What may be relied on.
@@ -309,13 +414,12 @@ typedef int32_t lk_guard_state_t;
 typedef int32_t lk_loss_t;
 
 /**
- * Told that a lock must not be relied on any more; at most once. Runs as every callback; see
- * "Callbacks" above.
+ * Told what may be relied on. Runs as every callback; see "Callbacks" above.
  *
- * @param state  `LK_GUARD_POSSIBLY_LOST` or `LK_GUARD_LOST`
+ * @param state  one of `LK_GUARD_*`
  * @param loss   why, for `LK_GUARD_LOST`
  */
-typedef void (*lk_lost_fn)(void *user, lk_guard_state_t state, lk_loss_t loss);
+typedef void (*lk_guard_state_fn)(void *user, lk_guard_state_t state, lk_loss_t loss);
 
 /**
  * Told how an operation ended that gives nothing else. Runs as every callback; see "Callbacks"
@@ -399,6 +503,11 @@ typedef struct lk_key_t {
  * @return  whether it is good
  */
 typedef bool (*lk_check_fn)(void *user, const struct lk_result_t *found, char *reason, size_t size);
+
+/**
+ * How members' znodes are called. All users of a path must use the same.
+ */
+typedef int32_t lk_group_layout_t;
 
 /**
  * It was done.
@@ -591,6 +700,16 @@ typedef bool (*lk_check_fn)(void *user, const struct lk_result_t *found, char *r
 #define LK_EREJECTED -1108
 
 /**
+ * Another writer waits for the reader that would become one. Release the read lock to let it through.
+ */
+#define LK_EUPGRADE -1109
+
+/**
+ * The server's numbers for the path are used up. Delete the path when nobody uses it.
+ */
+#define LK_ENUMBERS -1110
+
+/**
  * A failure that this version of the library has no code for.
  */
 #define LK_EOTHER -1199
@@ -656,6 +775,31 @@ typedef bool (*lk_check_fn)(void *user, const struct lk_result_t *found, char *r
 #define LK_CONTAINER 4
 
 /**
+ * Nothing: there is an error instead.
+ */
+#define LK_MEMBER_NONE 0
+
+/**
+ * It is in the group.
+ */
+#define LK_MEMBER_JOINED 1
+
+/**
+ * It has left the group, or its session has ended.
+ */
+#define LK_MEMBER_LEFT 2
+
+/**
+ * It leads.
+ */
+#define LK_MEMBER_LEADS 3
+
+/**
+ * It led: its term was over when that was looked up, and the next leader has not written yet.
+ */
+#define LK_MEMBER_LED 4
+
+/**
  * Those of Curator's InterProcessMutex.
  */
 #define LK_LAYOUT_CURATOR 0
@@ -669,6 +813,82 @@ typedef bool (*lk_check_fn)(void *user, const struct lk_result_t *found, char *r
  * Those of kazoo's Lock.
  */
 #define LK_LAYOUT_KAZOO 2
+
+/**
+ * Grants, fences and guards count only what a quorum has vouched for: a write more for each grant,
+ * and one now and then while it is held. All users of a path must have it or none.
+ */
+#define LK_LOCK_STRICT 1
+
+/**
+ * A waiter whose znode somebody deletes queues again at the tail; without it, `LK_ENODEGONE`.
+ */
+#define LK_LOCK_REQUEUE 2
+
+/**
+ * Fails with `LK_ELAYOUT` when it finds contenders that would not wait for this layout's names.
+ */
+#define LK_LOCK_REFUSE_BLIND 4
+
+/**
+ * Those of Curator's `LeaderLatch`.
+ */
+#define LK_ELECTION_LATCH 0
+
+/**
+ * Those of Curator's `LeaderSelector`.
+ */
+#define LK_ELECTION_SELECTOR 1
+
+/**
+ * Those of kazoo's `Election`.
+ */
+#define LK_ELECTION_KAZOO 2
+
+/**
+ * Leads only while connected; without it, also without a link while nobody else can lead.
+ */
+#define LK_ELECTION_STRICT 1
+
+/**
+ * Each leader writes its id and fence beside the path before it acts, for `lk_election_watch`.
+ */
+#define LK_ELECTION_PUBLISH 2
+
+/**
+ * Fails with `LK_ELAYOUT` when it finds candidates that would not wait for this layout's names.
+ */
+#define LK_ELECTION_REFUSE_BLIND 4
+
+/**
+ * It stands in the queue.
+ */
+#define LK_CANDIDATE_WAITING 1
+
+/**
+ * It leads.
+ */
+#define LK_CANDIDATE_LEADING 2
+
+/**
+ * The link is down, but nobody else can lead yet.
+ */
+#define LK_CANDIDATE_SUSPENDED 3
+
+/**
+ * Somebody else may lead: stop.
+ */
+#define LK_CANDIDATE_POSSIBLY_LOST 4
+
+/**
+ * It left because it was closed. Final.
+ */
+#define LK_CANDIDATE_CLOSED 5
+
+/**
+ * It stands no more: its session is over, or the server refused. Final.
+ */
+#define LK_CANDIDATE_ENDED 6
 
 /**
  * The lock is held.
@@ -716,9 +936,14 @@ typedef bool (*lk_check_fn)(void *user, const struct lk_result_t *found, char *r
 #define LK_LOSS_DELETED 3
 
 /**
+ * It was given up through another handle, or its candidate was closed.
+ */
+#define LK_LOSS_RESIGNED 4
+
+/**
  * For a reason that this version of the library has no number for.
  */
-#define LK_LOSS_OTHER 4
+#define LK_LOSS_OTHER 5
 
 /**
  * Each publication in a directory of its own that never changes, and a pointer to one of them.
@@ -730,6 +955,16 @@ typedef bool (*lk_check_fn)(void *user, const struct lk_result_t *found, char *r
  * only.
  */
 #define LK_KEYS_READY 1
+
+/**
+ * As those of Curator's `GroupMember`: by the members' ids.
+ */
+#define LK_GROUP_CURATOR 0
+
+/**
+ * As those of kazoo's `Party`, which have no room for data.
+ */
+#define LK_GROUP_KAZOO 1
 
 #ifdef __cplusplus
 extern "C" {
@@ -1035,6 +1270,21 @@ struct lk_bytes_t lk_result_value(const struct lk_result_t *result,
                                   size_t index);
 
 /**
+ * How many members of a group were listed, or candidates; 0 for the results of other operations and
+ * for NULL. Never blocks.
+ */
+size_t lk_result_members_len(const struct lk_result_t *result);
+
+/**
+ * A member of a group, or a candidate. Never blocks. Fails with `LK_EINVAL`, also beyond the last.
+ *
+ * @param out  where it goes; what it points to belongs to the result
+ */
+lk_status_t lk_result_member(const struct lk_result_t *result,
+                             size_t index,
+                             struct lk_member_t *out);
+
+/**
  * Frees a result and all that was asked of it; NULL is allowed. Never blocks.
  */
 void lk_result_free(struct lk_result_t *result);
@@ -1048,19 +1298,21 @@ void lk_result_free(struct lk_result_t *result);
 void lk_call_free(struct lk_call_t *call);
 
 /**
- * A lock on a path, whose ancestors are created when they are needed.
+ * A mutex on a path, whose ancestors are created when they are needed.
  *
  * Never blocks and sends nothing. The lock keeps what it needs of the client, which may be freed
  * before it. Fails with `LK_BADARGUMENTS` if the path is not valid, `LK_EINVAL`, `LK_EFORKED`.
  *
- * @param layout  one of `LK_LAYOUT_*`
- * @param label   what other contenders may read about this one, or NULL
- * @param out     where the lock goes; the caller frees it with `lk_lock_free`
+ * @param layout   one of `LK_LAYOUT_*`
+ * @param options  sum of `LK_LOCK_*`, or 0
+ * @param label    what other contenders may read about this one, or NULL
+ * @param out      where the lock goes; the caller frees it with `lk_lock_free`
  */
 lk_status_t lk_lock_new(const struct lk_client_t *client,
                         const char *path,
                         ptrdiff_t path_len,
                         lk_layout_t layout,
+                        lk_lock_options_t options,
                         const char *label,
                         ptrdiff_t label_len,
                         struct lk_lock_t **out);
@@ -1070,8 +1322,9 @@ lk_status_t lk_lock_new(const struct lk_client_t *client,
  *
  * Blocks for at most `timeout_ms`, whatever happens meanwhile. Contenders are served in the order
  * in which they came. After any error nothing is held, and what the attempt had created is
- * deleted in the background. Fails with `LK_ETIMEDOUT`, `LK_ENODEGONE`, and as every call of a
- * client.
+ * deleted in the background. Fails with `LK_ETIMEDOUT`, `LK_ENODEGONE`, `LK_ELAYOUT`,
+ * `LK_ENUMBERS`, for a semaphore with `LK_ECONFLICT` if the path says another limit or none, and as
+ * every call of a client.
  *
  * @param out  where the guard goes; the caller frees it with `lk_guard_free`
  */
@@ -1097,17 +1350,21 @@ lk_status_t lk_lock_acquire_async(const struct lk_lock_t *lock,
                                   struct lk_call_t **call);
 
 /**
- * Takes the lock if nobody holds it or waits for it.
+ * Takes the lock if nobody is in the way: for a mutex and a writer anybody, for a reader writers, for
+ * a semaphore its limit and whoever waits.
  *
  * Blocks for a round trip or two, at most `timeout_ms`. Fails with `LK_EBUSY`, `LK_ETIMEDOUT` if
  * the server did not answer in time, and as every call of a client.
  *
  * @param out  where the guard goes; the caller frees it with `lk_guard_free`
  */
-lk_status_t lk_lock_try(const struct lk_lock_t *lock, int64_t timeout_ms, struct lk_guard_t **out);
+lk_status_t lk_lock_try(const struct lk_lock_t *lock,
+                        int64_t timeout_ms,
+                        struct lk_guard_t **out);
 
 /**
- * How many contenders a new one would find ahead of it; 0 if the lock is free.
+ * How many contenders a new one would find ahead of it, for a reader as for a writer, and for a
+ * semaphore those that wait; 0 if the lock is free.
  *
  * Blocks for a round trip, at most `timeout_ms`. Fails with `LK_ETIMEDOUT` and as every call of a
  * client.
@@ -1115,10 +1372,254 @@ lk_status_t lk_lock_try(const struct lk_lock_t *lock, int64_t timeout_ms, struct
 lk_status_t lk_lock_queue_position(const struct lk_lock_t *lock, int64_t timeout_ms, size_t *out);
 
 /**
+ * Whether a contender of this lock has got a number of 2^30 or more: the server counts to 2^31, and
+ * then nobody is let in any more (`LK_ENUMBERS`). Stop using the path, delete it, and the count
+ * begins anew. Never blocks. Fails with `LK_EINVAL`, `LK_EFORKED`.
+ */
+lk_status_t lk_lock_numbers_run_out(const struct lk_lock_t *lock, bool *out);
+
+/**
  * Frees a lock; NULL is allowed. Its guards stay held. No call of it may be under way. Blocks
  * only as `lk_client_free` says. In a forked child it does nothing.
  */
 void lk_lock_free(struct lk_lock_t *lock);
+
+/**
+ * Both sides of a read/write lock on a path: many hold the one together, one holds the other alone,
+ * and all stand in one queue. A writer's fence is larger than those of all holders before it.
+ *
+ * Never blocks and sends nothing. Fails as `lk_lock_new`.
+ *
+ * @param layout   one of `LK_LAYOUT_*`
+ * @param options  sum of `LK_LOCK_REQUEUE` and `LK_LOCK_REFUSE_BLIND`, or 0
+ * @param label    what other contenders may read about this one, or NULL
+ * @param readers  where the lock for reading goes; the caller frees it with `lk_lock_free`
+ * @param writers  where the lock for writing goes; the caller frees it with `lk_lock_free`
+ */
+lk_status_t lk_rwlock_new(const struct lk_client_t *client,
+                          const char *path,
+                          ptrdiff_t path_len,
+                          lk_layout_t layout,
+                          lk_lock_options_t options,
+                          const char *label,
+                          ptrdiff_t label_len,
+                          struct lk_lock_t **readers,
+                          struct lk_lock_t **writers);
+
+/**
+ * Gives a reader the right to write in addition, as soon as the other readers have gone: what was
+ * read still holds then. The reader's guard stays, to be released or kept to go on reading.
+ *
+ * Blocks for at most `timeout_ms`. Fails at once with `LK_EUPGRADE` if a writer stands in the queue
+ * already, with `LK_ELOST` if the guard is lost, `LK_EINVAL` also for other guards,
+ * `LK_ERELEASED`, and as `lk_lock_acquire`. Until it returns the guard cannot be released
+ * (`LK_EBUSY`).
+ *
+ * @param out  where the writer's guard goes; the caller frees it with `lk_guard_free`
+ */
+lk_status_t lk_rwlock_upgrade(const struct lk_guard_t *guard,
+                              int64_t timeout_ms,
+                              struct lk_guard_t **out);
+
+/**
+ * Makes a reader of a writer, in one transaction: no other writer gets in between.
+ *
+ * Blocks for at most `timeout_ms`. The writer's guard is given back, also by an error, after which
+ * neither is held; it is still to be freed. Fails with `LK_ELOST`, `LK_EINVAL` also for other
+ * guards, which stay, `LK_ERELEASED`, `LK_EBUSY`, and as `lk_lock_acquire`.
+ *
+ * @param out  where the reader's guard goes; the caller frees it with `lk_guard_free`
+ */
+lk_status_t lk_rwlock_downgrade(struct lk_guard_t *guard,
+                                int64_t timeout_ms,
+                                struct lk_guard_t **out);
+
+/**
+ * A semaphore on a path, that many may hold at once: each lease is a guard. The znodes are those of
+ * Curator's `InterProcessSemaphoreV2`.
+ *
+ * Never blocks and sends nothing. Fails as `lk_lock_new`.
+ *
+ * @param limit    how many may hold it; written to the path by who comes first, and who says
+ *                 another number is refused
+ * @param count    path of a shared count that says how many, instead of the limit, which must then
+ *                 be `LK_LIMIT_SHARED`; else NULL
+ * @param options  `LK_LOCK_REQUEUE` or 0
+ * @param out      where the lock goes; the caller frees it with `lk_lock_free`
+ */
+lk_status_t lk_semaphore_new(const struct lk_client_t *client,
+                             const char *path,
+                             ptrdiff_t path_len,
+                             size_t limit,
+                             const char *count,
+                             ptrdiff_t count_len,
+                             lk_lock_options_t options,
+                             struct lk_lock_t **out);
+
+/**
+ * Waits for so many leases of a semaphore at once; nobody else is admitted in between. They may be
+ * released one by one.
+ *
+ * Blocks for at most `timeout_ms`. After any error none is held, and all of `out` is NULL. Fails
+ * with `LK_ECONFLICT` also if there are never so many, `LK_EINVAL` also for other locks, and as
+ * `lk_lock_acquire`.
+ *
+ * @param out  room for `leases` guards; the caller frees each with `lk_guard_free`
+ */
+lk_status_t lk_semaphore_acquire_many(const struct lk_lock_t *semaphore,
+                                      size_t leases,
+                                      int64_t timeout_ms,
+                                      struct lk_guard_t **out);
+
+/**
+ * An election on a path, whose ancestors are created when they are needed.
+ *
+ * Never blocks and sends nothing. Fails with `LK_BADARGUMENTS` if the path is not valid,
+ * `LK_EINVAL`, `LK_EFORKED`.
+ *
+ * @param layout   one of `LK_ELECTION_LATCH` and those behind it
+ * @param options  sum of `LK_ELECTION_STRICT` and those behind it, or 0
+ * @param id       what a candidate calls itself, or NULL for `host:pid`
+ * @param out      where the election goes; the caller frees it with `lk_election_free`
+ */
+lk_status_t lk_election_new(const struct lk_client_t *client,
+                            const char *path,
+                            ptrdiff_t path_len,
+                            lk_election_layout_t layout,
+                            lk_election_options_t options,
+                            const char *id,
+                            ptrdiff_t id_len,
+                            struct lk_election_t **out);
+
+/**
+ * Waits to lead. A candidate whose znode somebody deletes queues again at the tail.
+ *
+ * Blocks for at most `timeout_ms`. Candidates lead in the order in which they came.
+ * `lk_guard_release` resigns. After any error this candidate does not stand. Fails with
+ * `LK_ETIMEDOUT`, `LK_ELAYOUT`, `LK_ENUMBERS`, and as every call of a client.
+ *
+ * @param out  where the guard of the term goes; the caller frees it with `lk_guard_free`
+ */
+lk_status_t lk_election_lead(const struct lk_election_t *election,
+                             int64_t timeout_ms,
+                             struct lk_guard_t **out);
+
+/**
+ * Leads if nobody else stands.
+ *
+ * Blocks for a round trip or two, at most `timeout_ms`. Fails with `LK_EBUSY`, and as
+ * `lk_election_lead`.
+ *
+ * @param out  where the guard of the term goes; the caller frees it with `lk_guard_free`
+ */
+lk_status_t lk_election_try(const struct lk_election_t *election,
+                            int64_t timeout_ms,
+                            struct lk_guard_t **out);
+
+/**
+ * Lists everybody who stands, as members of a result, the leader first.
+ *
+ * Blocks for at most `timeout_ms`. Fails with `LK_ETIMEDOUT` and as every call of a client.
+ *
+ * @param out  where the candidates go, to be freed with `lk_result_free`
+ */
+lk_status_t lk_election_candidates(const struct lk_election_t *election,
+                                   int64_t timeout_ms,
+                                   struct lk_result_t **out);
+
+/**
+ * Asks to be told who leads, without standing and without waking candidates; they must be made with
+ * `LK_ELECTION_PUBLISH`. Each leader is told of at most once, in the order of their fences; short
+ * terms may be left out, and ends are not told. An error is the last call.
+ *
+ * Never blocks. `drop` runs exactly once: when the call is given up, behind an error, or when the
+ * client's last object is freed; and if this call fails, before it returns. Fails with `LK_EINVAL`,
+ * `LK_EFORKED`.
+ *
+ * @param happened  told `LK_MEMBER_LEADS`, or `LK_MEMBER_LED` and, if it is confirmed later, again
+ * @param user      handed to both functions
+ * @param drop      frees `user`; or NULL
+ * @param call      where the call goes, to be freed with `lk_call_free`; or NULL
+ */
+lk_status_t lk_election_watch(const struct lk_election_t *election,
+                              lk_member_fn happened,
+                              void *user,
+                              lk_drop_fn drop,
+                              struct lk_call_t **call);
+
+/**
+ * Frees an election; NULL is allowed. Its guards, candidates and watches stay. No call of it may be
+ * under way. Blocks only as `lk_client_free` says. In a forked child it does nothing.
+ */
+void lk_election_free(struct lk_election_t *election);
+
+/**
+ * Joins an election with a candidate that goes on standing: a term that ends is followed by another
+ * place at the tail.
+ *
+ * Never blocks; the requests leave in the background. `drop` runs exactly once, behind the final
+ * state or when the client's last object is freed; and if this call fails, before it returns. Fails
+ * with `LK_EINVAL`, `LK_EFORKED`.
+ *
+ * @param changed  told each state in order, those in between may be left out; or NULL
+ * @param user     handed to both functions
+ * @param drop     frees `user`; or NULL
+ * @param out      where the candidate goes; the caller frees it with `lk_candidate_free`
+ */
+lk_status_t lk_election_join(const struct lk_election_t *election,
+                             lk_candidate_fn changed,
+                             void *user,
+                             lk_drop_fn drop,
+                             struct lk_candidate_t **out);
+
+/**
+ * How a candidate fares now, one of `LK_CANDIDATE_*`. Never blocks. Fails with `LK_EINVAL`,
+ * `LK_EFORKED`.
+ *
+ * @param fence  where the term's fence goes, 0 while there is none; or NULL
+ */
+lk_status_t lk_candidate_state(const struct lk_candidate_t *candidate,
+                               lk_candidate_state_t *state,
+                               int64_t *fence);
+
+/**
+ * The guard of a candidate's term. With a timeout, waits for one.
+ *
+ * Blocks for at most `timeout_ms`; with 0 never, and may then be called in a callback. The guard is
+ * one of several handles: freeing it leaves the term to the candidate, releasing it ends the term.
+ * Fails with `LK_ETIMEDOUT`, `LK_ELOST` if it was closed meanwhile, `LK_ERELEASED` if before, and
+ * with what the candidate ended with.
+ *
+ * @param out  where the guard goes; the caller frees it with `lk_guard_free`
+ */
+lk_status_t lk_candidate_lead(const struct lk_candidate_t *candidate,
+                              int64_t timeout_ms,
+                              struct lk_guard_t **out);
+
+/**
+ * Steps down and queues again at the tail, in one transaction; the next candidate leads. Who does
+ * not lead stays where it is.
+ *
+ * Blocks for at most `timeout_ms`; after `LK_OPERATIONTIMEOUT` it goes on in the background. Fails
+ * with `LK_ELOST` if the term had been lost before, `LK_ERELEASED`, and as every call of a client.
+ */
+lk_status_t lk_candidate_resign(const struct lk_candidate_t *candidate, int64_t timeout_ms);
+
+/**
+ * Leaves the election, and waits until the znode is gone.
+ *
+ * Blocks for at most `timeout_ms`; after `LK_OPERATIONTIMEOUT` it goes on in the background. Fails
+ * with `LK_ELOST` if a term had been lost before, `LK_ERELEASED` if it was called before, and as
+ * every call of a client. The candidate is still to be freed.
+ */
+lk_status_t lk_candidate_close(struct lk_candidate_t *candidate, int64_t timeout_ms);
+
+/**
+ * Frees a candidate; NULL is allowed. One that still stands leaves in the background, and its term
+ * ends. No call of it may be under way. Blocks only as `lk_client_free` says. In a forked child it
+ * does nothing: the parent's still stands.
+ */
+void lk_candidate_free(struct lk_candidate_t *candidate);
 
 /**
  * The number to hand to the resource with every write: larger for every later holder. It stays
@@ -1149,8 +1650,9 @@ lk_status_t lk_guard_state(const struct lk_guard_t *guard,
 lk_status_t lk_guard_remaining(const struct lk_guard_t *guard, int64_t *out_ms);
 
 /**
- * Asks to be told when the lock must not be relied on any more; may be called for any number of
- * functions. If that is so already, it is the turn of `lost` at once.
+ * Asks to be told when it must not be relied on any more; may be called for any number of functions.
+ * If that is so already, it is the turn of `lost` at once; it is called once. A leader of a strict
+ * election is told when its link is down, too.
  *
  * Never blocks. `drop` runs exactly once, whether or not `lost` ever does: behind it, or when the
  * guard is released or freed; and if this call fails, before it returns. Fails with `LK_EINVAL`,
@@ -1160,7 +1662,7 @@ lk_status_t lk_guard_remaining(const struct lk_guard_t *guard, int64_t *out_ms);
  * @param drop  frees `user`; or NULL
  */
 lk_status_t lk_guard_on_lost(const struct lk_guard_t *guard,
-                             lk_lost_fn lost,
+                             lk_guard_state_fn lost,
                              void *user,
                              lk_drop_fn drop);
 
@@ -1706,6 +2208,132 @@ lk_status_t lk_follow_status(const struct lk_follow_t *follow);
  * a forked child it does nothing.
  */
 void lk_follow_free(struct lk_follow_t *follow);
+
+/**
+ * Joins the group at a path. Waits while another session is there under the same id: after a
+ * restart that is the process's former self, until its session expires.
+ *
+ * Blocks for at most `timeout_ms`; after an error nothing is left behind. Fails with
+ * `LK_ETIMEDOUT`, `LK_ECONFLICT` if the id cannot stand in a path, if this client is there under it
+ * already, or if the layout has no room for data, and as every call of a client.
+ *
+ * @param layout  one of `LK_GROUP_*`
+ * @param data    what the member says about itself; NULL with a length of 0 for no bytes
+ * @param out     where the membership goes; the caller frees it with `lk_membership_free`
+ */
+lk_status_t lk_group_join(const struct lk_client_t *client,
+                          const char *path,
+                          ptrdiff_t path_len,
+                          lk_group_layout_t layout,
+                          const char *id,
+                          ptrdiff_t id_len,
+                          const void *data_ptr,
+                          size_t data_len,
+                          int64_t timeout_ms,
+                          struct lk_membership_t **out);
+
+/**
+ * Lists the members of the group at a path, those who joined first in front, as the ensemble has
+ * them now.
+ *
+ * Blocks for at most `timeout_ms`. Fails with `LK_ETIMEDOUT` and as every call of a client.
+ *
+ * @param layout  one of `LK_GROUP_*`
+ * @param out     where the members go, to be freed with `lk_result_free`
+ */
+lk_status_t lk_group_members(const struct lk_client_t *client,
+                             const char *path,
+                             ptrdiff_t path_len,
+                             lk_group_layout_t layout,
+                             int64_t timeout_ms,
+                             struct lk_result_t **out);
+
+/**
+ * Asks to be told who joins the group at a path and who leaves; those who are there already join
+ * first. An error is the last call.
+ *
+ * Never blocks. Behind a broken link comes the difference. Who watches is told of every change, so
+ * that a group of n that all watch costs n * n events: let those watch who need to. `drop` runs
+ * exactly once: when the call is given up, behind an error, or when the client's last object is
+ * freed; and if this call fails, before it returns. Fails with `LK_BADARGUMENTS`, `LK_EINVAL`,
+ * `LK_EFORKED`.
+ *
+ * @param layout    one of `LK_GROUP_*`
+ * @param happened  told `LK_MEMBER_JOINED` and `LK_MEMBER_LEFT`
+ * @param user      handed to both functions
+ * @param drop      frees `user`; or NULL
+ * @param call      where the call goes, to be freed with `lk_call_free`; or NULL
+ */
+lk_status_t lk_group_watch(const struct lk_client_t *client,
+                           const char *path,
+                           ptrdiff_t path_len,
+                           lk_group_layout_t layout,
+                           lk_member_fn happened,
+                           void *user,
+                           lk_drop_fn drop,
+                           struct lk_call_t **call);
+
+/**
+ * Path of the member's znode; it stays when the group is left. Belongs to the membership. Never
+ * blocks. Fails with `LK_EINVAL`, `LK_EFORKED`.
+ */
+lk_status_t lk_membership_path(const struct lk_membership_t *membership, struct lk_str_t *out);
+
+/**
+ * What others see, as far as is known, one of `LK_GUARD_*`. Lost because the znode was deleted is
+ * followed by held; lost for another reason is final. Never blocks. Fails with `LK_EINVAL`,
+ * `LK_EFORKED`.
+ *
+ * @param loss  where the reason of a loss goes, one of `LK_LOSS_*`; or NULL
+ */
+lk_status_t lk_membership_state(const struct lk_membership_t *membership,
+                                lk_guard_state_t *state,
+                                lk_loss_t *loss);
+
+/**
+ * Asks to be told of the state of a membership: of the present one, and then of each new one, of
+ * which those in between may be left out.
+ *
+ * Never blocks. `drop` runs exactly once: behind the last state, when the group is left or the
+ * membership freed; and if this call fails, before it returns. Fails with `LK_EINVAL`,
+ * `LK_ERELEASED`, `LK_EFORKED`.
+ *
+ * @param user  handed to both functions
+ * @param drop  frees `user`; or NULL
+ */
+lk_status_t lk_membership_on_state(const struct lk_membership_t *membership,
+                                   lk_guard_state_fn changed,
+                                   void *user,
+                                   lk_drop_fn drop);
+
+/**
+ * Changes what a member says about itself. Watches do not report it.
+ *
+ * Blocks for at most `timeout_ms`. Fails with `LK_ECONFLICT` if the layout has no room for data,
+ * `LK_ERELEASED`, and as every call of a client.
+ *
+ * @param data  NULL with a length of 0 for no bytes
+ */
+lk_status_t lk_membership_update(const struct lk_membership_t *membership,
+                                 const void *data_ptr,
+                                 size_t data_len,
+                                 int64_t timeout_ms);
+
+/**
+ * Leaves the group, and waits until the znode is gone.
+ *
+ * Blocks for at most `timeout_ms`; after `LK_OPERATIONTIMEOUT` leaving goes on in the background.
+ * Fails with `LK_ERELEASED` if it was called before, `LK_EBUSY` during an update, and as every call
+ * of a client. The membership is still to be freed.
+ */
+lk_status_t lk_membership_leave(struct lk_membership_t *membership, int64_t timeout_ms);
+
+/**
+ * Frees a membership; NULL is allowed. Who is still there leaves in the background. No call of it
+ * may be under way. Blocks only as `lk_client_free` says. In a forked child it does nothing: the
+ * parent is still a member.
+ */
+void lk_membership_free(struct lk_membership_t *membership);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -9,9 +9,10 @@ use lockkeeper_recipes::{LockError, RecipeError};
 
 use crate::status::{
     LK_AUTHFAILED, LK_BADARGUMENTS, LK_CLOSING, LK_CONNECTIONLOSS, LK_EBUSY, LK_ECHANGED,
-    LK_ECONFLICT, LK_EINVAL, LK_ELAYOUT, LK_ELOST, LK_ENODEGONE, LK_EOTHER, LK_EPANIC,
-    LK_EPROTOCOL, LK_EQUEUEFULL, LK_ESYSTEM, LK_ETIMEDOUT, LK_EUNREACHABLE, LK_NOTREADONLY, LK_OK,
-    LK_OPERATIONTIMEOUT, LK_SESSIONEXPIRED, LK_SESSIONMOVED, LK_THROTTLEDOP, lk_status_t,
+    LK_ECONFLICT, LK_EINVAL, LK_ELAYOUT, LK_ELOST, LK_ENODEGONE, LK_ENUMBERS, LK_EOTHER, LK_EPANIC,
+    LK_EPROTOCOL, LK_EQUEUEFULL, LK_ESYSTEM, LK_ETIMEDOUT, LK_EUNREACHABLE, LK_EUPGRADE,
+    LK_NOTREADONLY, LK_OK, LK_OPERATIONTIMEOUT, LK_SESSIONEXPIRED, LK_SESSIONMOVED, LK_THROTTLEDOP,
+    lk_status_t,
 };
 use crate::text::{Text, lk_str_t};
 
@@ -168,6 +169,7 @@ impl From<LockError> for Fault {
             LockError::Limit { path, what } => return Self::conflict(path, what),
             LockError::Lost(_) => LK_ELOST,
             LockError::NodeGone => LK_ENODEGONE,
+            LockError::NumbersUsedUp => LK_ENUMBERS,
             LockError::ReleaseRefused(refusal) => {
                 return Self {
                     text: format!("{error}: {refusal}"),
@@ -175,6 +177,7 @@ impl From<LockError> for Fault {
                 };
             }
             LockError::TimedOut => LK_ETIMEDOUT,
+            LockError::UpgradeConflict => LK_EUPGRADE,
             _ => LK_EOTHER,
         };
         Self {

@@ -17,8 +17,8 @@ use crate::status::{LK_CLOSING, lk_status_t};
 use crate::text::{Text, lk_str_t};
 use crate::wait::{deadline, wait_until, within};
 
-/// Something that is held until it is released or freed, or lost: a lock, a place inside a double
-/// barrier, a meeting point. Any number of threads may use it.
+/// Something that is held until it is released or freed, or lost: a lock, a term of leadership, a
+/// place inside a double barrier, a meeting point. Any number of threads may use it.
 ///
 /// A process that was paused, or whose packets were late, may act after its session expired and
 /// the lock went to somebody else. The fence lets the resource itself refuse whoever comes late.
@@ -56,15 +56,16 @@ pub const LK_LOSS_CLOSED: lk_loss_t = 1;
 pub const LK_LOSS_EXPIRED: lk_loss_t = 2;
 /// Somebody deleted the guard's znode.
 pub const LK_LOSS_DELETED: lk_loss_t = 3;
+/// It was given up through another handle, or its candidate was closed.
+pub const LK_LOSS_RESIGNED: lk_loss_t = 4;
 /// For a reason that this version of the library has no number for.
-pub const LK_LOSS_OTHER: lk_loss_t = 4;
+pub const LK_LOSS_OTHER: lk_loss_t = 5;
 
-/// Told that a lock must not be relied on any more; at most once. Runs as every callback; see
-/// "Callbacks" above.
+/// Told what may be relied on. Runs as every callback; see "Callbacks" above.
 ///
-/// @param state  `LK_GUARD_POSSIBLY_LOST` or `LK_GUARD_LOST`
+/// @param state  one of `LK_GUARD_*`
 /// @param loss   why, for `LK_GUARD_LOST`
-pub type lk_lost_fn =
+pub type lk_guard_state_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, state: lk_guard_state_t, loss: lk_loss_t)>;
 
 impl Object for lk_guard_t {
@@ -84,6 +85,10 @@ impl lk_guard_t {
             held: Kept::new(held),
             session: Arc::clone(session),
         }
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
     }
 }
 
@@ -121,13 +126,14 @@ pub(crate) fn start_held(
     Ok(())
 }
 
-fn numbers(state: GuardState) -> (lk_guard_state_t, lk_loss_t) {
+pub(crate) fn numbers(state: GuardState) -> (lk_guard_state_t, lk_loss_t) {
     match state {
         GuardState::Held => (LK_GUARD_HELD, LK_LOSS_NONE),
         GuardState::Suspended => (LK_GUARD_SUSPENDED, LK_LOSS_NONE),
         GuardState::Lost(LossReason::Closed) => (LK_GUARD_LOST, LK_LOSS_CLOSED),
         GuardState::Lost(LossReason::Expired) => (LK_GUARD_LOST, LK_LOSS_EXPIRED),
         GuardState::Lost(LossReason::NodeDeleted) => (LK_GUARD_LOST, LK_LOSS_DELETED),
+        GuardState::Lost(LossReason::Resigned) => (LK_GUARD_LOST, LK_LOSS_RESIGNED),
         GuardState::Lost(_) => (LK_GUARD_LOST, LK_LOSS_OTHER),
         // What is not known to be safe is not.
         _ => (LK_GUARD_POSSIBLY_LOST, LK_LOSS_NONE),
@@ -201,8 +207,9 @@ pub unsafe extern "C" fn lk_guard_remaining(
     })
 }
 
-/// Asks to be told when the lock must not be relied on any more; may be called for any number of
-/// functions. If that is so already, it is the turn of `lost` at once.
+/// Asks to be told when it must not be relied on any more; may be called for any number of functions.
+/// If that is so already, it is the turn of `lost` at once; it is called once. A leader of a strict
+/// election is told when its link is down, too.
 ///
 /// Never blocks. `drop` runs exactly once, whether or not `lost` ever does: behind it, or when the
 /// guard is released or freed; and if this call fails, before it returns. Fails with `LK_EINVAL`,
@@ -213,7 +220,7 @@ pub unsafe extern "C" fn lk_guard_remaining(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lk_guard_on_lost(
     guard: *const lk_guard_t,
-    lost: lk_lost_fn,
+    lost: lk_guard_state_fn,
     user: *mut c_void,
     drop: lk_drop_fn,
 ) -> lk_status_t {

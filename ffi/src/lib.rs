@@ -37,9 +37,10 @@
 //!
 //! ```text
 //! status ← error ← handle, queue ← config, callback, wait    signals, wait, queue ← session
-//! session, callback ← call ← result ← ops    call, config ← connection ← at, ops
-//! held, kept, call ← guard ← lock, double_barrier, rendezvous, publish ← follow
-//! at, call ← barrier, latch, double_barrier    at, result ← rendezvous, value, follow
+//! session, callback ← call, member ← result ← ops    call, config ← connection ← at, ops
+//! held, kept, call ← guard ← lock ← rwlock, semaphore    guard, member ← election ← candidate
+//! at, call ← barrier, latch    at, result ← value, group    at, guard, result ← double_barrier,
+//! rendezvous, publish ← follow
 //! ```
 
 #![allow(unsafe_code)]
@@ -53,22 +54,28 @@ mod at;
 pub mod barrier;
 pub mod call;
 pub mod callback;
+pub mod candidate;
 pub mod config;
 pub mod connection;
 pub mod double_barrier;
+pub mod election;
 pub mod error;
 pub mod follow;
+pub mod group;
 pub mod guard;
 mod handle;
 mod held;
 mod kept;
 pub mod latch;
 pub mod lock;
+pub mod member;
 pub mod ops;
 pub mod publish;
 mod queue;
 pub mod rendezvous;
 pub mod result;
+pub mod rwlock;
+pub mod semaphore;
 mod session;
 mod signals;
 pub mod status;

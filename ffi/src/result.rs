@@ -11,6 +11,7 @@ use crate::call::{lk_call_t, start, wanted};
 use crate::callback::User;
 use crate::error::{Fault, entry, entry_or, lk_error_t, show_error};
 use crate::handle::{Maker, Object, Out, borrow, put, take};
+use crate::member::{Somebody, lk_member_t};
 use crate::session::Session;
 use crate::status::lk_status_t;
 use crate::text::{Text, lk_bytes_t, lk_str_t};
@@ -30,6 +31,7 @@ pub struct lk_result_t {
     children: Vec<Text>,
     /// Of the children, where they are keys.
     values: Vec<Box<[u8]>>,
+    members: Vec<Somebody>,
 }
 
 /// A znode's metadata, as ZooKeeper's `Stat`. Its fields do not change within a major version.
@@ -107,6 +109,13 @@ pub(crate) fn tell_result(
 }
 
 impl lk_result_t {
+    pub(crate) fn of_members<T: Into<Somebody>>(members: Vec<T>) -> Self {
+        Self {
+            members: members.into_iter().map(Into::into).collect(),
+            ..EMPTY
+        }
+    }
+
     pub(crate) fn stat(&self) -> Result<Stat, Fault> {
         self.stat
             .ok_or_else(|| Fault::invalid("result has no metadata"))
@@ -120,6 +129,7 @@ const EMPTY: lk_result_t = lk_result_t {
     made: None,
     children: Vec::new(),
     values: Vec::new(),
+    members: Vec::new(),
 };
 
 impl From<Created> for lk_result_t {
@@ -328,6 +338,36 @@ pub unsafe extern "C" fn lk_result_value(result: *const lk_result_t, index: usiz
         };
         let value = result.values.get(index);
         value.map_or(lk_bytes_t::NULL, |value| lk_bytes_t::of(value))
+    })
+}
+
+/// How many members of a group were listed, or candidates; 0 for the results of other operations and
+/// for NULL. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_result_members_len(result: *const lk_result_t) -> usize {
+    entry_or(0, || {
+        // SAFETY: the header asks for NULL or a result.
+        unsafe { borrow(result) }.map_or(0, |result| result.members.len())
+    })
+}
+
+/// A member of a group, or a candidate. Never blocks. Fails with `LK_EINVAL`, also beyond the last.
+///
+/// @param out  where it goes; what it points to belongs to the result
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lk_result_member(
+    result: *const lk_result_t,
+    index: usize,
+    out: *mut lk_member_t,
+) -> lk_status_t {
+    entry(|| {
+        // SAFETY: the header asks for a result.
+        let result = unsafe { borrow(result)? };
+        let member = result.members.get(index);
+        let member =
+            member.ok_or_else(|| Fault::invalid(format!("result has no member {index}")))?;
+        // SAFETY: the header asks for room for a member.
+        unsafe { put(out, member.view()) }
     })
 }
 

@@ -83,6 +83,10 @@ pub const LK_ECONFLICT: lk_status_t = -1106;
 pub const LK_ECHANGED: lk_status_t = -1107;
 /// What is published is not good, or not whole. The text says why.
 pub const LK_EREJECTED: lk_status_t = -1108;
+/// Another writer waits for the reader that would become one. Release the read lock to let it through.
+pub const LK_EUPGRADE: lk_status_t = -1109;
+/// The server's numbers for the path are used up. Delete the path when nobody uses it.
+pub const LK_ENUMBERS: lk_status_t = -1110;
 /// A failure that this version of the library has no code for.
 pub const LK_EOTHER: lk_status_t = -1199;
 
@@ -128,6 +132,8 @@ pub extern "C" fn lk_status_text(status: lk_status_t) -> *const c_char {
         LK_ECONFLICT => c"what is at the path does not go with the call",
         LK_ECHANGED => c"changed by somebody else in the meantime",
         LK_EREJECTED => c"what is published is not good",
+        LK_EUPGRADE => c"another writer waits already",
+        LK_ENUMBERS => c"numbers for the path are used up",
         _ => c"other error",
     };
     text.as_ptr()

@@ -101,7 +101,7 @@ static inline const char *fresh(const char *name) {
 
 static inline lk_lock_t *new_lock(const lk_client_t *client, const char *path) {
   lk_lock_t *lock;
-  REQUIRE_OK(lk_lock_new(client, path, -1, LK_LAYOUT_CURATOR, NULL, 0, &lock));
+  REQUIRE_OK(lk_lock_new(client, path, -1, LK_LAYOUT_CURATOR, 0, NULL, 0, &lock));
   return lock;
 }
 

@@ -11,6 +11,9 @@ static lk_lock_t *lock;
 static lk_guard_t *guard;
 static lk_call_t *call;
 static lk_follow_t *follow;
+static lk_membership_t *membership;
+static lk_election_t *election;
+static lk_candidate_t *candidate;
 
 static int hooks_dropped;
 
@@ -65,7 +68,7 @@ static void use_all(void) {
   CHECK_STATUS(lk_dispatch_fd(client, &fd), LK_EFORKED);
   CHECK_STATUS(lk_dispatch(client), LK_EFORKED);
   CHECK_STATUS(lk_client_close(client, PATIENCE_MS), LK_EFORKED);
-  CHECK_STATUS(lk_lock_new(client, "/a", -1, 0, NULL, 0, &no_lock), LK_EFORKED);
+  CHECK_STATUS(lk_lock_new(client, "/a", -1, 0, 0, NULL, 0, &no_lock), LK_EFORKED);
   CHECK_STATUS(lk_lock_acquire(lock, PATIENCE_MS, &no_guard), LK_EFORKED);
   CHECK_STATUS(lk_lock_acquire_async(lock, 0, acquired, NULL, dropped, NULL), LK_EFORKED);
   CHECK(hooks_dropped == 2);
@@ -142,9 +145,58 @@ static void use_values(void) {
   CHECK_STATUS(lk_publish_keys(client, "/a", -1, 0, NULL, 0, NULL, 0, NULL), LK_EFORKED);
 }
 
+static void happened(void *user, const lk_error_t *error, lk_member_event_t event,
+                     const lk_member_t *member) {
+  (void)user, (void)error, (void)event, (void)member;
+}
+
+static void use_members(void) {
+  lk_membership_t *no_membership;
+  lk_candidate_t *no_candidate;
+  lk_election_t *no_election;
+  lk_guard_t *no_guard;
+  lk_lock_t *no_lock, *no_other;
+  lk_result_t *result;
+  lk_str_t path;
+  int32_t state;
+  bool flag;
+  hooks_dropped = 0;
+  CHECK_STATUS(lk_group_join(client, "/a", -1, 0, "a", -1, NULL, 0, 0, &no_membership), LK_EFORKED);
+  CHECK_STATUS(lk_group_members(client, "/a", -1, 0, 0, &result), LK_EFORKED);
+  CHECK_STATUS(lk_group_watch(client, "/a", -1, 0, happened, NULL, dropped, NULL), LK_EFORKED);
+  CHECK(hooks_dropped == 1);
+  CHECK_STATUS(lk_membership_path(membership, &path), LK_EFORKED);
+  CHECK_STATUS(lk_membership_state(membership, &state, NULL), LK_EFORKED);
+  CHECK_STATUS(lk_membership_on_state(membership, lost, NULL, dropped), LK_EFORKED);
+  CHECK(hooks_dropped == 2);
+  CHECK_STATUS(lk_membership_update(membership, NULL, 0, 0), LK_EFORKED);
+  CHECK_STATUS(lk_membership_leave(membership, 0), LK_EFORKED);
+  CHECK_STATUS(lk_election_new(client, "/a", -1, 0, 0, NULL, 0, &no_election), LK_EFORKED);
+  CHECK_STATUS(lk_election_lead(election, 0, &no_guard), LK_EFORKED);
+  CHECK_STATUS(lk_election_try(election, 0, &no_guard), LK_EFORKED);
+  CHECK_STATUS(lk_election_candidates(election, 0, &result), LK_EFORKED);
+  CHECK_STATUS(lk_election_watch(election, happened, NULL, dropped, NULL), LK_EFORKED);
+  CHECK(hooks_dropped == 3);
+  CHECK_STATUS(lk_election_join(election, NULL, NULL, dropped, &no_candidate), LK_EFORKED);
+  CHECK(hooks_dropped == 4);
+  CHECK_STATUS(lk_candidate_state(candidate, &state, NULL), LK_EFORKED);
+  CHECK_STATUS(lk_candidate_lead(candidate, 0, &no_guard), LK_EFORKED);
+  CHECK_STATUS(lk_candidate_resign(candidate, 0), LK_EFORKED);
+  CHECK_STATUS(lk_candidate_close(candidate, 0), LK_EFORKED);
+  CHECK_STATUS(lk_rwlock_new(client, "/a", -1, 0, 0, NULL, 0, &no_lock, &no_other), LK_EFORKED);
+  CHECK_STATUS(lk_rwlock_upgrade(guard, 0, &no_guard), LK_EFORKED);
+  CHECK_STATUS(lk_rwlock_downgrade(guard, 0, &no_guard), LK_EFORKED);
+  CHECK_STATUS(lk_semaphore_new(client, "/a", -1, 1, NULL, 0, 0, &no_lock), LK_EFORKED);
+  CHECK_STATUS(lk_semaphore_acquire_many(lock, 1, 0, &no_guard), LK_EFORKED);
+  CHECK_STATUS(lk_lock_numbers_run_out(lock, &flag), LK_EFORKED);
+}
+
 static void free_all(void) {
   lk_call_free(call);
   lk_follow_free(follow);
+  lk_membership_free(membership);
+  lk_candidate_free(candidate);
+  lk_election_free(election);
   lk_guard_free(guard);
   lk_lock_free(lock);
   lk_client_free(client);
@@ -195,12 +247,15 @@ static void check_still_held(void) {
   CHECK_OK(lk_guard_confirm(guard, PATIENCE_MS));
   CHECK_OK(lk_lock_queue_position(lock, PATIENCE_MS, &position));
   CHECK(position == 2);
+  CHECK_OK(lk_membership_state(membership, &state, NULL));
+  CHECK(state == LK_GUARD_HELD);
 }
 
 static void a_child_is_refused(void) {
   CHECK(in_child(use_all));
   CHECK(in_child(use_recipes));
   CHECK(in_child(use_values));
+  CHECK(in_child(use_members));
   check_still_held();
 }
 
@@ -235,12 +290,18 @@ int main(int argc, char **argv) {
   REQUIRE_OK(lk_lock_acquire_async(lock, LK_FOREVER, acquired, NULL, NULL, &call));
   await_queue(2);
   REQUIRE_OK(lk_follow_value(client, "/c-fork", -1, NULL, NULL, NULL, NULL, &follow));
+  REQUIRE_OK(lk_group_join(client, "/c-fork-group", -1, 0, "me", -1, NULL, 0, PATIENCE_MS, &membership));
+  REQUIRE_OK(lk_election_new(client, "/c-fork-election", -1, 0, 0, NULL, 0, &election));
+  REQUIRE_OK(lk_election_join(election, NULL, NULL, NULL, &candidate));
   RUN(a_child_is_refused);
   RUN(a_child_frees_and_the_session_goes_on);
   RUN(a_child_makes_a_client_of_its_own);
   RUN(descriptors_close_on_exec);
   lk_call_free(call);
   lk_follow_free(follow);
+  lk_membership_free(membership);
+  lk_candidate_free(candidate);
+  lk_election_free(election);
   REQUIRE_OK(lk_guard_release(guard, PATIENCE_MS));
   lk_guard_free(guard);
   lk_lock_free(lock);

@@ -12,12 +12,12 @@ static void null_is_refused(void) {
   size_t position;
   int64_t number;
   lk_client_t *client = connect_client();
-  CHECK_STATUS(lk_lock_new(NULL, "/l", -1, LK_LAYOUT_CURATOR, NULL, 0, &lock), LK_EINVAL);
-  CHECK_STATUS(lk_lock_new(client, NULL, -1, LK_LAYOUT_CURATOR, NULL, 0, &lock), LK_EINVAL);
-  CHECK_STATUS(lk_lock_new(client, "/l", -1, LK_LAYOUT_CURATOR, NULL, 0, NULL), LK_EINVAL);
-  CHECK_STATUS(lk_lock_new(client, "/l", -1, 3, NULL, 0, &lock), LK_EINVAL);
-  CHECK_STATUS(lk_lock_new(client, "/l", -1, LK_LAYOUT_CURATOR, "\xff", 1, &lock), LK_EINVAL);
-  CHECK_STATUS(lk_lock_new(client, "l", -1, LK_LAYOUT_CURATOR, NULL, 0, &lock), LK_BADARGUMENTS);
+  CHECK_STATUS(lk_lock_new(NULL, "/l", -1, LK_LAYOUT_CURATOR, 0, NULL, 0, &lock), LK_EINVAL);
+  CHECK_STATUS(lk_lock_new(client, NULL, -1, LK_LAYOUT_CURATOR, 0, NULL, 0, &lock), LK_EINVAL);
+  CHECK_STATUS(lk_lock_new(client, "/l", -1, LK_LAYOUT_CURATOR, 0, NULL, 0, NULL), LK_EINVAL);
+  CHECK_STATUS(lk_lock_new(client, "/l", -1, 3, 0, NULL, 0, &lock), LK_EINVAL);
+  CHECK_STATUS(lk_lock_new(client, "/l", -1, LK_LAYOUT_CURATOR, 0, "\xff", 1, &lock), LK_EINVAL);
+  CHECK_STATUS(lk_lock_new(client, "l", -1, LK_LAYOUT_CURATOR, 0, NULL, 0, &lock), LK_BADARGUMENTS);
   CHECK(lock == NULL);
   CHECK_STATUS(lk_lock_acquire(NULL, 0, &guard), LK_EINVAL);
   CHECK(guard == NULL);
@@ -46,7 +46,7 @@ static void a_guard_tells_what_it_holds(void) {
   lk_stat_t stat;
   lk_bytes_t label;
   int64_t fence = 0, left_ms = 0;
-  REQUIRE_OK(lk_lock_new(client, "/locks/c-guard", -1, LK_LAYOUT_CURATOR, "tester", -1, &lock));
+  REQUIRE_OK(lk_lock_new(client, "/locks/c-guard", -1, LK_LAYOUT_CURATOR, 0, "tester", -1, &lock));
   REQUIRE_OK(lk_lock_acquire(lock, PATIENCE_MS, &guard));
   CHECK_OK(lk_guard_fence(guard, &fence));
   CHECK_OK(lk_guard_path(guard, &path));
@@ -267,7 +267,7 @@ static void layouts_are_the_libraries(void) {
     lk_lock_t *lock;
     lk_guard_t *guard;
     lk_str_t path;
-    REQUIRE_OK(lk_lock_new(client, "/locks/c-layout", -1, layouts[i], NULL, 0, &lock));
+    REQUIRE_OK(lk_lock_new(client, "/locks/c-layout", -1, layouts[i], 0, NULL, 0, &lock));
     REQUIRE_OK(lk_lock_acquire(lock, PATIENCE_MS, &guard));
     CHECK_OK(lk_guard_path(guard, &path));
     CHECK(contains(path, markers[i]));

@@ -46,7 +46,7 @@ static void begin(struct contender *contender, const char *who) {
   need(lk_config_session_timeout(config, 10000), "session timeout");
   need(lk_client_connect(config, &contender->client), "connect");
   lk_config_free(config);
-  need(lk_lock_new(contender->client, lock_path, -1, LK_LAYOUT_CURATOR, who, -1,
+  need(lk_lock_new(contender->client, lock_path, -1, LK_LAYOUT_CURATOR, 0, who, -1,
                    &contender->lock),
        "lock");
   contender->guard = NULL;

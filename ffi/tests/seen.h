@@ -13,6 +13,9 @@ struct seen {
   char text[200];
   char data[64];
   lk_guard_t *guard;
+  lk_member_event_t event;
+  int32_t state;
+  int64_t fence;
 };
 
 static pthread_mutex_t seen_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -56,6 +59,36 @@ static inline void copy_bytes(char *to, size_t size, lk_bytes_t bytes) {
 static inline void see_result(void *user, const lk_error_t *error, const lk_result_t *result) {
   struct seen *seen = begin_seen(user, error);
   copy_bytes(seen->data, sizeof seen->data, lk_result_data(result));
+  end_seen();
+}
+
+static inline void see_member(void *user, const lk_error_t *error, lk_member_event_t event,
+                              const lk_member_t *member) {
+  struct seen *seen = begin_seen(user, error);
+  CHECK((error->code == LK_OK) == (member != NULL) && (member == NULL) == (event == LK_MEMBER_NONE));
+  seen->event = event;
+  if (member != NULL) {
+    snprintf(seen->data, sizeof seen->data, "%s", member->id.ptr);
+    seen->fence = member->joined;
+  }
+  end_seen();
+}
+
+static inline void see_state(void *user, lk_guard_state_t state, lk_loss_t loss) {
+  struct seen *seen = user;
+  pthread_mutex_lock(&seen_mutex);
+  seen->called++;
+  seen->state = state;
+  seen->code = loss;
+  end_seen();
+}
+
+static inline void see_candidate(void *user, const lk_error_t *error, lk_candidate_state_t state,
+                                 int64_t fence) {
+  struct seen *seen = begin_seen(user, error);
+  CHECK((error->code == LK_OK) == (state != LK_CANDIDATE_ENDED));
+  seen->state = state;
+  seen->fence = fence;
   end_seen();
 }
 

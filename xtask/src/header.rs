@@ -14,7 +14,7 @@ use crate::run::{Result, root};
 const HEADER: &str = "ffi/include/lockkeeper.h";
 
 /// The files with exported items.
-const SOURCES: [&str; 19] = [
+const SOURCES: [&str; 25] = [
     "version",
     "text",
     "status",
@@ -22,10 +22,15 @@ const SOURCES: [&str; 19] = [
     "config",
     "connection",
     "ops",
+    "member",
     "result",
     "callback",
     "call",
     "lock",
+    "rwlock",
+    "semaphore",
+    "election",
+    "candidate",
     "guard",
     "barrier",
     "double_barrier",
@@ -34,6 +39,7 @@ const SOURCES: [&str; 19] = [
     "value",
     "publish",
     "follow",
+    "group",
 ];
 
 /// What cbindgen cannot make: constants that are computed.
