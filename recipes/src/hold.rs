@@ -7,6 +7,7 @@
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -17,6 +18,10 @@ use crate::error::LossReason;
 use crate::own::{OwnEnd, OwnWatch, stat_of_own};
 use crate::retry::{Retry, connected, session_error};
 use crate::state::{Cell, GuardState};
+
+/// A hold that ends within this time costs no watch on the own znode. The first look tells of what
+/// has happened until then.
+const UNWATCHED: Duration = Duration::from_millis(10);
 
 /// What a holder waits for, in the order in which it is looked at.
 enum Input {
@@ -44,6 +49,8 @@ pub(crate) async fn hold(
         Bound::Confirmed => keep_confirmed(client, path).boxed(),
         Bound::Lease => pending().boxed(),
     };
+    // One that had to wait has its watch already.
+    let mut unwatched = (!own.is_seen()).then(|| client.sleep_until(client.now() + UNWATCHED));
     let mut look: Option<BoxFuture<'_, Result<bool, Error>>> = None;
     if states.next().await.state != State::Connected {
         publish(cell, GuardState::Suspended);
@@ -56,7 +63,10 @@ pub(crate) async fn hold(
                 if unwanted.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Input::Unwanted);
                 }
-                if let Poll::Ready(end) = own.poll_end(cx) {
+                unwatched.take_if(|timer| timer.poll_unpin(cx).is_ready());
+                if unwatched.is_none()
+                    && let Poll::Ready(end) = own.poll_end(cx)
+                {
                     return Poll::Ready(Input::Lost(end.reason()));
                 }
                 if let Poll::Ready(change) = changed.as_mut().poll(cx) {

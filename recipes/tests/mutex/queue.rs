@@ -39,6 +39,23 @@ async fn t1_a_free_lock_costs_one_round_trip() {
     assert_clean(&lane.client, &path).await;
 }
 
+/// On one thread, where the holder is told of the grant as soon as it is known.
+#[tokio::test]
+async fn a_lock_that_is_given_back_at_once_costs_no_watch() {
+    let lane = Lane::open().await;
+    let path = fresh_path("t1-at-once");
+    let lock = prepared(&lane.client, &path).await;
+    let looks = lane.proxy.count(Direction::Request, op::EXISTS);
+    let pairs = 50;
+    for _ in 0..pairs {
+        lock.lock().await.unwrap().release().await.unwrap();
+    }
+    // The whole process may be stopped amid some of them, long enough for a watch.
+    let looks = lane.proxy.count(Direction::Request, op::EXISTS) - looks;
+    assert!(looks < pairs / 2, "{looks} looks");
+    assert_clean(&lane.client, &path).await;
+}
+
 fn is_frame(seen: &lockkeeper_e2e::proxy::Seen, direction: Direction, opcode: i32) -> bool {
     seen.direction == direction && seen.opcode == opcode
 }
