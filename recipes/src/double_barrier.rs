@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::future::{Either, select};
 use lockkeeper::path::{join, name};
-use lockkeeper::{Client, CreateMode, Error, ErrorCode, Op, Outcome, Znode};
+use lockkeeper::{Client, CreateMode, Error, ErrorCode, EventType, Op, Outcome, Znode};
 
 use crate::error::{LossReason, RecipeError};
 use crate::guard::{Guard, GuardStates};
@@ -105,6 +105,8 @@ impl DoubleBarrier {
             waits: false,
         };
         let guard = appear(&self.client, place).await?;
+        // Whether this party stood there before there was a `ready`.
+        let mut is_early = false;
         loop {
             if let Some(znode) = opened {
                 let members = frozen(&znode);
@@ -115,7 +117,17 @@ impl DoubleBarrier {
                     _ => Ok(self.party(guard, members)),
                 };
             }
-            if self.try_open().await? {
+            // It has come and gone: the last Curator party but one takes it away when it leaves,
+            // and that was quicker than we. Whoever stood there before was counted.
+            if ready.event() == Some(EventType::NodeCreated) {
+                return match is_early {
+                    true => Ok(self.party(guard, None)),
+                    false => Err(self.began_without_us(self.parties)),
+                };
+            }
+            let opening = self.try_open().await?;
+            is_early |= opening != Opening::WasOpen;
+            if opening == Opening::Opened {
                 opened = ready.next().await?;
                 continue;
             }
@@ -152,16 +164,19 @@ impl DoubleBarrier {
         until(&self.client, deadline, self.enter()).await
     }
 
-    /// Writes `ready` if enough parties are there; whether there is a `ready` now.
+    /// Writes `ready` if enough parties are there.
     ///
     /// Whoever came last sees all others: its listing is behind its own create.
-    async fn try_open(&self) -> Result<bool, RecipeError> {
+    async fn try_open(&self) -> Result<Opening, RecipeError> {
         let ready = join(&self.path, READY);
         let mut retry = Retry::new(&self.client);
         loop {
-            let mut members = parties_of(&self.client, &self.path).await?;
+            let (mut members, is_ready) = listing(&self.client, &self.path).await?;
+            if is_ready {
+                return Ok(Opening::WasOpen);
+            }
             if members.len() < self.parties {
-                return Ok(false);
+                return Ok(Opening::NotYet);
             }
             members.truncate(self.parties);
             let paths = members.iter().map(|member| join(&self.path, member));
@@ -172,8 +187,10 @@ impl DoubleBarrier {
                 CreateMode::Persistent,
             ));
             match self.client.multi(ops).await {
-                Ok(_) => return Ok(true),
-                Err(error) if error.code() == Some(ErrorCode::NODE_EXISTS) => return Ok(true),
+                Ok(_) => return Ok(Opening::Opened),
+                Err(error) if error.code() == Some(ErrorCode::NODE_EXISTS) => {
+                    return Ok(Opening::Opened);
+                }
                 // Somebody left since the listing.
                 Err(error) if error.code() == Some(ErrorCode::NO_NODE) => {}
                 Err(error) if is_transient(&error) || error.outcome() == Outcome::Unknown => {
@@ -314,15 +331,31 @@ fn is_party(name: &str) -> bool {
     }
 }
 
+/// What a look at the parties led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    NotYet,
+    /// There was no `ready`, and then there was.
+    Opened,
+    /// There was a `ready` when we looked.
+    WasOpen,
+}
+
 /// Names of the parties that are there, in text order.
 async fn parties_of(client: &Client, path: &str) -> Result<Vec<String>, Error> {
+    Ok(listing(client, path).await?.0)
+}
+
+/// The same, and whether there is a `ready`.
+async fn listing(client: &Client, path: &str) -> Result<(Vec<String>, bool), Error> {
     let mut children = match insist(client, || client.children(path)).await {
         Err(error) if error.code() == Some(ErrorCode::NO_NODE) => Vec::new(),
         children => children?,
     };
+    let is_ready = children.iter().any(|name| name == READY);
     children.retain(|name| is_party(name));
     children.sort_unstable();
-    Ok(children)
+    Ok((children, is_ready))
 }
 
 /// Returns when the znode is not there.

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use futures::future::{Either, select};
 use lockkeeper::{
-    Call, Client, Error, ErrorCode, Misuse, OneShotWatch, Outcome, Stat, WatchEnd, Znode, path,
+    Call, Client, Error, ErrorCode, EventType, Misuse, OneShotWatch, Outcome, Stat, WatchEnd,
+    Znode, path,
 };
 
 use crate::error::RecipeError;
@@ -21,6 +22,7 @@ pub(crate) struct Sight<T = Znode> {
     path: Arc<str>,
     read: fn(&Client, &str) -> Call<(T, OneShotWatch)>,
     watch: Option<OneShotWatch>,
+    event: Option<EventType>,
     /// Whether the next look is to see what the leader has committed by now.
     syncs: bool,
 }
@@ -59,6 +61,7 @@ impl<T> Sight<T> {
             path: Arc::clone(path),
             read,
             watch: None,
+            event: None,
             syncs: false,
         }
     }
@@ -120,7 +123,14 @@ impl<T> Sight<T> {
         };
         let event = watch.await;
         self.watch = None;
+        self.event = event.as_ref().ok().map(|event| event.kind);
         watch_ended(&self.client, event.err())
+    }
+
+    /// What the event said that led to the last look: for those to whom it matters that something
+    /// was there, even if it is gone again by the time of the look.
+    pub(crate) fn event(&self) -> Option<EventType> {
+        self.event
     }
 }
 

@@ -208,6 +208,35 @@ async fn t29_a_double_barrier_takes_the_loss_of_any_frame() {
     }
 }
 
+/// Curator's parties take `ready` away while the last one of the meeting is still to notice it.
+#[tokio::test(flavor = "multi_thread")]
+async fn t77_a_ready_that_is_gone_again_has_let_in_who_stood_there() {
+    let lane = Lane::open().await;
+    let other = connect(&server().await).await;
+    let path = fresh_path("t77-gone");
+    let barrier = DoubleBarrier::new(&lane.client, &path, 2).unwrap();
+    let listings = lane.proxy.count(Direction::Reply, op::GET_CHILDREN);
+    let entering = tokio::spawn(async move { barrier.enter().await });
+    eventually("it has looked", async || {
+        lane.proxy.count(Direction::Reply, op::GET_CHILDREN) > listings
+    })
+    .await;
+    let event = lane
+        .proxy
+        .install(Rule::reply(op::EVENT).then(Action::Hold));
+    let ready = join(&path, "ready");
+    other
+        .create(&ready, "192.0.2.1", CreateMode::Persistent)
+        .await
+        .unwrap();
+    event.await_fired(PATIENCE).unwrap();
+    other.delete(&ready, None).await.unwrap();
+    event.release();
+    let party = timeout(PATIENCE, entering).await.unwrap().unwrap().unwrap();
+    assert_eq!(party.members(), None);
+    party.leave_timeout(PATIENCE).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t48_a_party_whose_znode_is_deleted_does_not_wait_for_ever() {
     let path = fresh_path("t48-double");
