@@ -220,7 +220,7 @@ impl DoubleBarrier {
 
 impl Party {
     /// Names of the znodes that were counted in, in text order; `None` if a Curator party opened
-    /// the barrier, which does not write them down.
+    /// the barrier, which does not write them down, or took `ready` away before it could be read.
     pub fn members(&self) -> Option<&[String]> {
         self.members.as_deref()
     }
