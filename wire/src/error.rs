@@ -37,6 +37,14 @@ pub enum DecodeError {
         /// Bytes that are there.
         have: usize,
     },
+    /// A record is longer than its receiver accepts.
+    #[error("{len} bytes are more than the {max} that are accepted")]
+    TooLong {
+        /// Bytes announced.
+        len: usize,
+        /// Bytes accepted.
+        max: usize,
+    },
     /// A number that selects a record's kind stands for none that is known here.
     #[error("{value} is not a known {what}")]
     Unknown {

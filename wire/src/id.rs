@@ -33,6 +33,11 @@ number! {
 }
 
 number! {
+    /// A server of the ensemble (`sid`); should be 1 to 254, since a session's id keeps its low byte.
+    ServerId(i64)
+}
+
+number! {
     /// A transaction id: the leader's epoch in the high half, a counter in the low half.
     Zxid(i64)
 }
@@ -45,6 +50,11 @@ number! {
 impl SessionId {
     /// No session.
     pub const NONE: SessionId = SessionId(0);
+}
+
+impl ServerId {
+    /// Nobody: what a server without a vote names as its leader.
+    pub const NONE: ServerId = ServerId(i64::MIN);
 }
 
 impl Zxid {
@@ -86,6 +96,12 @@ impl Xid {
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "0x{:x}", self.0)
+    }
+}
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

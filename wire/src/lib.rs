@@ -1,4 +1,5 @@
-//! The ZooKeeper protocol as values: what travels on the client port and what lies in the log.
+//! The ZooKeeper protocol as values: what travels on the client port and between servers, and what
+//! lies in the log.
 //!
 //! The crate turns bytes into records and back and knows nothing else: no socket, clock or tree.
 //! Names follow `zookeeper.jute`; units are milliseconds; integers are big endian. Decoders take
@@ -13,10 +14,11 @@
 //! | [`path`], [`acl`], [`stat`] | paths and chroots, access lists, metadata |
 //! | [`connect`], [`request`], [`reply`], [`multi`], [`watch`] | the client port |
 //! | [`txn`] | transactions in the log and between servers |
+//! | [`quorum`], [`election`] | the two ports between servers: packets, notifications |
 //!
 //! ```text
 //! error ← codec ← id, code, op ← stat, acl, path ← connect, request, reply, multi, watch, txn
-//! frame ← request, reply, watch
+//! frame ← request, reply, watch, quorum, election; acl ← quorum
 //! ```
 
 #![forbid(unsafe_code)]
@@ -26,12 +28,14 @@ pub mod acl;
 pub mod code;
 pub mod codec;
 pub mod connect;
+pub mod election;
 pub mod error;
 pub mod frame;
 pub mod id;
 pub mod multi;
 pub mod op;
 pub mod path;
+pub mod quorum;
 pub mod reply;
 pub mod request;
 pub mod stat;
@@ -42,11 +46,13 @@ pub use acl::{Acl, Id};
 pub use code::ErrorCode;
 pub use codec::{ByteStr, Reader, Record};
 pub use connect::{ConnectRequest, ConnectResponse};
+pub use election::{Initial, Notification, PeerState, Vote};
 pub use error::{DecodeError, FrameError};
 pub use frame::Deframer;
-pub use id::{SessionId, Xid, Zxid};
+pub use id::{ServerId, SessionId, Xid, Zxid};
 pub use op::{AddWatchMode, CreateMode, EventType, OpCode, WatcherType};
 pub use path::{Chroot, PathError, ZnodePath};
+pub use quorum::{ForwardedRequest, LeaderPacket, LearnerInfo, LearnerPacket, Touch};
 pub use reply::{ReplyHeader, Response};
 pub use request::{ANY_VERSION, Request, RequestHeader};
 pub use stat::Stat;

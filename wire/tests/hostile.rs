@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, Bytes, BytesMut};
 use lockkeeper_wire::frame::FRAME_LEN_MAX;
 use lockkeeper_wire::multi::{MultiHeader, MultiRequest, MultiResponse, MultiResult};
+use lockkeeper_wire::quorum::{self, Packet};
 use lockkeeper_wire::{
-    Acl, ByteStr, ConnectRequest, ConnectResponse, Deframer, OpCode, Reader, Record, ReplyHeader,
-    Request, RequestHeader, Response, TxnEntry, TxnHeader, WatcherEvent,
+    Acl, ByteStr, ConnectRequest, ConnectResponse, Deframer, Initial, LeaderPacket, LearnerPacket,
+    Notification, OpCode, Reader, Record, ReplyHeader, Request, RequestHeader, Response, TxnEntry,
+    TxnHeader, WatcherEvent,
 };
 use peak::peak;
 use proptest::collection::vec;
@@ -58,6 +60,13 @@ enum Entrance {
     LogEntry,
     /// The body and digest of a log entry of this type.
     LogBody(i32),
+    /// What a leader reads from its learners.
+    LearnerPackets,
+    /// What a learner reads from its leader.
+    LeaderPackets,
+    /// What the dialler of the election port says first.
+    Greeting,
+    Vote,
 }
 
 /// Reads `bytes` within the bounds; whether they were accepted.
@@ -136,6 +145,14 @@ impl Entrance {
                 entry.put_slice(bytes);
                 try_record::<TxnEntry>(&entry.freeze())
             }
+            Self::LearnerPackets => try_packets::<LearnerPacket>(bytes),
+            Self::LeaderPackets => try_packets::<LeaderPacket>(bytes),
+            Self::Greeting => try_read(
+                bytes,
+                |bytes| Initial::decode(&mut BytesMut::from(&bytes[..])).ok()?,
+                Initial::encode,
+            ),
+            Self::Vote => try_record::<Notification>(bytes),
         }
     }
 
@@ -160,6 +177,10 @@ impl Entrance {
             Self::Acl,
             Self::Integers,
             Self::LogEntry,
+            Self::LearnerPackets,
+            Self::LeaderPackets,
+            Self::Greeting,
+            Self::Vote,
         ];
         all.extend(numbers.clone().map(Self::RequestBody));
         all.extend(known.map(Self::ReplyBody));
@@ -191,6 +212,28 @@ fn try_stream(bytes: &Bytes) -> bool {
                 assert_eq!(deframer.next_frame(FRAME_LEN_MAX), Err(error));
                 return false;
             }
+        }
+    }
+}
+
+/// Whether all of a stream was accepted, up to a last packet that is not whole. What is taken off is
+/// the same as what the record's own decoder reads, so the end of each packet was found rightly.
+fn try_packets<P: Packet + PartialEq + Debug>(bytes: &Bytes) -> bool {
+    let mut buffer = BytesMut::from(&bytes[..]);
+    loop {
+        let before = Bytes::copy_from_slice(&buffer);
+        let (packet, held) = peak(|| quorum::decode_packet::<P>(&mut buffer, FRAME_LEN_MAX));
+        let held_max = HELD_PER_BYTE * before.len() + HELD_AT_LEAST;
+        assert!(held <= held_max, "{held} bytes are held");
+        match packet {
+            Ok(Some(packet)) => {
+                let mut reader = Reader::new(&before);
+                assert_eq!(P::decode(&mut reader).as_ref(), Ok(&packet));
+                assert_eq!(reader.rest(), &buffer[..]);
+                assert_eq!(P::from_bytes(&packet.to_bytes()), Ok(packet));
+            }
+            Ok(None) => return true,
+            Err(_) => return false,
         }
     }
 }
@@ -278,6 +321,15 @@ fn valid_frames() -> Vec<Valid> {
     for txn in values::txns() {
         add(Entrance::LogEntry, encoded(values::txn_entry(txn)));
     }
+    add(Entrance::LeaderPackets, encoded(values::leader_packet()));
+    add(Entrance::LearnerPackets, encoded(values::learner_packet()));
+    let greeting = values::greeting().prop_map(|greeting| {
+        let mut bytes = BytesMut::new();
+        greeting.encode(&mut bytes);
+        bytes.freeze()
+    });
+    add(Entrance::Greeting, greeting.boxed());
+    add(Entrance::Vote, encoded(values::notification()));
     valid
 }
 
@@ -474,6 +526,11 @@ fn a_claimed_count_reserves_nothing() {
             assert!(!accepted, "{entrance:?} accepts a count of {count}");
             assert!(held <= 64, "{entrance:?} holds {held} bytes");
         }
+        let mut packet = BytesMut::from(&[0xff; 16][..]);
+        packet.put_slice(&bytes);
+        let claimed = peak(|| quorum::decode_packet::<LearnerPacket>(&mut packet, FRAME_LEN_MAX));
+        assert!(!matches!(claimed, (Ok(Some(_)), _)), "{claimed:?}");
+        assert!(claimed.1 <= 64, "{} bytes are held", claimed.1);
         for op in [OpCode::Multi, OpCode::CloseSession] {
             assert!(!Entrance::LogBody(op.into()).check(&bytes));
         }

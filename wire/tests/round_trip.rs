@@ -7,11 +7,12 @@ mod values;
 
 use std::fmt::Debug;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
+use lockkeeper_wire::quorum::{self, Packet};
 use lockkeeper_wire::{
-    ConnectRequest, ConnectResponse, Deframer, ErrorCode, EventType, OpCode, Reader, Record,
-    ReplyHeader, Request, RequestHeader, Response, Txn, TxnEntry, WatcherEvent, Xid, Zxid, frame,
-    reply, txn, watch,
+    ConnectRequest, ConnectResponse, Deframer, ErrorCode, EventType, Initial, LeaderPacket,
+    LearnerPacket, Notification, OpCode, Reader, Record, ReplyHeader, Request, RequestHeader,
+    Response, Txn, TxnEntry, WatcherEvent, Xid, Zxid, frame, reply, txn, watch,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -54,11 +55,12 @@ round_trips! {
     acl add_watch_request auth_packet buffer client_info create2_response create_container_txn
     create_request create_response create_ttl_request create_ttl_txn create_txn error_response
     get_acl_response get_all_children_number_response get_children2_response get_children_response
-    get_data_response get_ephemerals_request get_ephemerals_response id multi_read_request
+    get_data_response get_ephemerals_request get_ephemerals_response id leader_packet
+    learner_packet multi_read_request
     multi_read_response multi_request multi_response path_only path_version path_watch
     path_watcher_type reconfig_request reply_header sasl_token set_acl_request
     set_acl_txn set_data_request set_data_txn set_watches set_watches2 stat stat_response sync_path
-    text txn_digest watcher_event who_am_i_response
+    text touch txn_digest vote watcher_event who_am_i_response
 }
 
 proptest! {
@@ -261,5 +263,69 @@ proptest! {
         }
         prop_assert_eq!(payloads, expected);
         prop_assert_eq!(deframer.buffered(), b"");
+    }
+}
+
+/// Takes packets off a buffer that grows by one chunk after the other.
+fn packets<P: Packet>(stream: &[u8], chunk_lens: &[usize]) -> Vec<P> {
+    let mut buffer = BytesMut::new();
+    let mut packets = Vec::new();
+    let mut rest = stream;
+    for &len in chunk_lens.iter().cycle() {
+        let (chunk, behind) = rest.split_at(len.min(rest.len()));
+        buffer.put_slice(chunk);
+        while let Some(packet) = quorum::decode_packet(&mut buffer, 1000).expect("a packet") {
+            packets.push(packet);
+        }
+        rest = behind;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(buffer.len(), 0, "bytes are left");
+    packets
+}
+
+proptest! {
+    #[test]
+    fn notifications_of_the_election_port(value in values::notification()) {
+        let mut frame = BytesMut::new();
+        value.encode_frame(&mut frame);
+        prop_assert_eq!(Notification::from_bytes(&payload(frame)), Ok(value));
+    }
+
+    /// However the stream is cut, and never before all of the greeting is there.
+    #[test]
+    fn greetings(value in values::greeting(), behind in vec(any::<u8>(), 0..9)) {
+        let mut whole = BytesMut::new();
+        value.encode(&mut whole);
+        for len in 0..whole.len() {
+            let mut part = BytesMut::from(&whole[..len]);
+            prop_assert_eq!(Initial::decode(&mut part), Ok(None));
+            prop_assert_eq!(&part[..], &whole[..len]);
+        }
+        whole.put_slice(&behind);
+        prop_assert_eq!(Initial::decode(&mut whole), Ok(Some(value)));
+        prop_assert_eq!(&whole[..], &behind[..]);
+    }
+
+    #[test]
+    fn leader_packets_of_any_chunking(
+        sent in vec(values::leader_packet(), 1..6),
+        chunk_lens in vec(1usize..40, 1..20),
+    ) {
+        let mut stream = BytesMut::new();
+        sent.iter().for_each(|packet| packet.encode(&mut stream));
+        prop_assert_eq!(packets::<LeaderPacket>(&stream, &chunk_lens), sent);
+    }
+
+    #[test]
+    fn learner_packets_of_any_chunking(
+        sent in vec(values::learner_packet(), 1..6),
+        chunk_lens in vec(1usize..40, 1..20),
+    ) {
+        let mut stream = BytesMut::new();
+        sent.iter().for_each(|packet| packet.encode(&mut stream));
+        prop_assert_eq!(packets::<LearnerPacket>(&stream, &chunk_lens), sent);
     }
 }

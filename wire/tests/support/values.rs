@@ -21,8 +21,10 @@ use lockkeeper_wire::txn::{
 };
 use lockkeeper_wire::watch::{SetWatches, SetWatches2};
 use lockkeeper_wire::{
-    Acl, ByteStr, ConnectRequest, ConnectResponse, ErrorCode, Id, OpCode, ReplyHeader, Request,
-    Response, SessionId, Stat, Txn, TxnEntry, TxnHeader, WatcherEvent, Xid, Zxid,
+    Acl, ByteStr, ConnectRequest, ConnectResponse, ErrorCode, ForwardedRequest, Id, Initial,
+    LeaderPacket, LearnerInfo, LearnerPacket, Notification, OpCode, PeerState, ReplyHeader,
+    Request, Response, ServerId, SessionId, Stat, Touch, Txn, TxnEntry, TxnHeader, Vote,
+    WatcherEvent, Xid, Zxid,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -370,4 +372,99 @@ pub(crate) fn txn_entry(txn: BoxedStrategy<Txn>) -> impl Strategy<Value = TxnEnt
             txn,
             digest,
         })
+}
+
+fn sid() -> impl Strategy<Value = ServerId> {
+    any::<i64>().prop_map(ServerId)
+}
+
+record!(vote -> Vote { leader: sid(), zxid: zxid(), epoch: any::<i64>(), });
+record!(touch -> Touch { session: session_id(), timeout_ms: any::<i32>(), });
+
+fn learner_info() -> impl Strategy<Value = LearnerInfo> {
+    (sid(), any::<i32>(), any::<i64>()).prop_map(|(sid, protocol, config_version)| LearnerInfo {
+        sid,
+        protocol,
+        config_version,
+    })
+}
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    vec(any::<u8>(), 0..40).prop_map(Bytes::from)
+}
+
+record!(forwarded_request -> ForwardedRequest {
+    session: session_id(), cxid: any::<i32>(), op: any::<i32>(), body: bytes(),
+    identities: option::of(vec(id(), 0..4)),
+});
+
+/// One strategy per kind of packet that a learner sends.
+pub(crate) fn learner_packet() -> impl Strategy<Value = LearnerPacket> {
+    prop_oneof![
+        (zxid(), learner_info())
+            .prop_map(|(accepted, info)| LearnerPacket::FollowerInfo { accepted, info }),
+        (zxid(), learner_info())
+            .prop_map(|(accepted, info)| LearnerPacket::ObserverInfo { accepted, info }),
+        (zxid(), any::<i32>()).prop_map(|(last, current_epoch)| LearnerPacket::AckEpoch {
+            last,
+            current_epoch
+        }),
+        zxid().prop_map(|zxid| LearnerPacket::Ack { zxid }),
+        forwarded_request().prop_map(LearnerPacket::Request),
+        (zxid(), vec(touch(), 0..5))
+            .prop_map(|(zxid, touches)| LearnerPacket::Ping { zxid, touches }),
+        touch().prop_map(|touch| LearnerPacket::Revalidate {
+            session: touch.session,
+            timeout_ms: touch.timeout_ms
+        }),
+        (20..i32::MAX).prop_map(LearnerPacket::Unknown),
+    ]
+}
+
+/// One strategy per kind of packet that a leader sends.
+pub(crate) fn leader_packet() -> impl Strategy<Value = LeaderPacket> {
+    prop_oneof![
+        (zxid(), any::<i32>())
+            .prop_map(|(zxid, protocol)| LeaderPacket::LeaderInfo { zxid, protocol }),
+        zxid().prop_map(|zxid| LeaderPacket::Diff { zxid }),
+        zxid().prop_map(|zxid| LeaderPacket::Trunc { zxid }),
+        zxid().prop_map(|zxid| LeaderPacket::Snap { zxid }),
+        (zxid(), bytes()).prop_map(|(zxid, config)| LeaderPacket::NewLeader { zxid, config }),
+        Just(LeaderPacket::UpToDate),
+        (zxid(), bytes()).prop_map(|(zxid, txn)| LeaderPacket::Proposal { zxid, txn }),
+        zxid().prop_map(|zxid| LeaderPacket::Commit { zxid }),
+        (zxid(), sid()).prop_map(|(zxid, leader)| LeaderPacket::CommitAndActivate { zxid, leader }),
+        (zxid(), bytes()).prop_map(|(zxid, txn)| LeaderPacket::Inform { zxid, txn }),
+        (zxid(), sid(), bytes()).prop_map(|(zxid, leader, txn)| LeaderPacket::InformAndActivate {
+            zxid,
+            leader,
+            txn
+        }),
+        zxid().prop_map(|zxid| LeaderPacket::Ping { zxid }),
+        (session_id(), any::<bool>())
+            .prop_map(|(session, valid)| LeaderPacket::Revalidated { session, valid }),
+        Just(LeaderPacket::Sync),
+        (20..i32::MAX).prop_map(LeaderPacket::Unknown),
+    ]
+}
+
+/// A notification of any version, as it is read: below 2 without a membership.
+pub(crate) fn notification() -> impl Strategy<Value = Notification> {
+    (0..4, vote(), any::<i64>(), -1..4, bytes()).prop_map(
+        |(state, vote, round, version, config)| Notification {
+            state: PeerState::try_from(state).expect("a state"),
+            vote,
+            round,
+            version,
+            config: (version >= 2).then_some(config),
+        },
+    )
+}
+
+/// A greeting; what is not negative is a server id, and a greeting without addresses is one.
+pub(crate) fn greeting() -> impl Strategy<Value = Initial> {
+    (0..i64::MAX, vec("[a-zé.\\[\\]:0-9]{1,20}", 0..4)).prop_map(|(sid, addresses)| Initial {
+        sid: ServerId(sid),
+        addresses,
+    })
 }
