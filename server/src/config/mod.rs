@@ -5,13 +5,12 @@
 //! each setting that opens it to the world is worth a [`Warning`]. Both end in one [`Config`].
 //!
 //! ```text
-//! listen, report, keys, properties ← table ← zoo_cfg ← flags
+//! listen, report, keys ← table ← zoo_cfg ← flags
 //! ```
 
 mod flags;
 mod keys;
 mod listen;
-mod properties;
 mod report;
 mod table;
 mod zoo_cfg;

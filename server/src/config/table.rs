@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use lockkeeper_zab::properties::{self, Property};
+
 use super::keys::{self, Rule};
 use super::report::{ConfigError, Origin, Setting, Warning, WarningKind};
 
@@ -228,12 +230,16 @@ fn decode(text: &str) -> Option<i64> {
 }
 
 /// The settings that a properties file holds.
+///
+/// Bytes are Latin-1, as they are to Apache's server: a file in UTF-8 must spell other letters as
+/// `\uXXXX` to be understood by both.
 pub(super) fn settings(path: &Path, bytes: &[u8]) -> Result<Vec<Setting>, ConfigError> {
-    let properties = super::properties::parse(bytes).map_err(|e| ConfigError::Malformed {
+    let text: String = bytes.iter().copied().map(char::from).collect();
+    let properties = properties::parse(&text).map_err(|e| ConfigError::Malformed {
         path: path.to_owned(),
         line: e.line,
     })?;
-    let setting = |property: super::properties::Property| Setting {
+    let setting = |property: Property| Setting {
         origin: Origin::File {
             path: path.to_owned(),
             line: property.line,
@@ -247,6 +253,12 @@ pub(super) fn settings(path: &Path, bytes: &[u8]) -> Result<Vec<Setting>, Config
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_latin_1() {
+        let settings = settings(Path::new("zoo.cfg"), b"a=\xe9").expect("well formed");
+        assert_eq!(settings[0].value(), "é");
+    }
 
     #[test]
     fn numbers_as_java_decodes_them() {

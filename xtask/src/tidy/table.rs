@@ -66,8 +66,9 @@ const CRATES: &[Entry] = &[
     pure(ZAB, &[WIRE]),
     shell(JOURNAL, &[WIRE]),
     pure(REPLICA, &[STORE, ZAB, WIRE]),
-    // The server publishes the store that its replica writes, so that connections read it.
-    shell(SERVER, &[REPLICA, STORE, JOURNAL, WIRE]),
+    // The server publishes the store that its replica writes, so that connections read it, and its
+    // configuration names the membership.
+    shell(SERVER, &[REPLICA, STORE, JOURNAL, ZAB, WIRE]),
     shell("lockkeeper-ffi", &[CLIENT, RECIPES]),
     shell("lockkeeper-python", &[CLIENT, RECIPES]),
     shell("lk", &[CLIENT, RECIPES, WIRE]),

@@ -1,39 +1,41 @@
 //! Java's properties format, as `java.util.Properties.load` reads it.
 //!
-//! Bytes are Latin-1, as they are to Apache's server: a file in UTF-8 must spell other letters as
-//! `\uXXXX` to be understood by both. Unlike Java's table, the result keeps order, repeated keys
-//! and line numbers, since messages to the operator need them.
+//! Configuration files and the text of a membership have it. Unlike Java's table, the result keeps
+//! order, repeated keys and line numbers, since messages to the operator need them.
 
 /// One `key=value`, trimmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Property {
+pub struct Property {
     /// Number of the first line it stands on, from 1.
-    pub(super) line: usize,
-    pub(super) key: String,
-    pub(super) value: String,
+    pub line: usize,
+    /// What is before the separator.
+    pub key: String,
+    /// What is behind it.
+    pub value: String,
 }
 
-/// An escape `\uXXXX` without four hexadecimal digits; the only way a file can be malformed.
+/// An escape `\uXXXX` without four hexadecimal digits; the only way a text can be malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BadEscape {
-    pub(super) line: usize,
+pub struct BadEscape {
+    /// Number of the line, from 1.
+    pub line: usize,
 }
 
-/// Reads a whole file.
-pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Property>, BadEscape> {
+/// Reads a whole text.
+pub fn parse(text: &str) -> Result<Vec<Property>, BadEscape> {
     let mut properties = Vec::new();
-    let mut lines = natural_lines(bytes).enumerate();
+    let mut lines = natural_lines(text).enumerate();
     while let Some((index, first)) = lines.next() {
         let line = index + 1;
-        let first = trim_start(first);
-        if first.is_empty() || matches!(first[0], b'#' | b'!') {
+        let first = first.trim_start_matches(BLANKS);
+        if first.is_empty() || first.starts_with(['#', '!']) {
             continue;
         }
-        let mut logical = first.to_vec();
+        let mut logical = first.to_owned();
         while ends_in_backslash(&logical) {
             logical.pop();
             let Some((_, next)) = lines.next() else { break };
-            logical.extend_from_slice(trim_start(next));
+            logical.push_str(next.trim_start_matches(BLANKS));
         }
         let (key, value) = split(&logical);
         let key = unescape(key).ok_or(BadEscape { line })?;
@@ -47,90 +49,76 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Property>, BadEscape> {
     Ok(properties)
 }
 
+const BLANKS: [char; 3] = [' ', '\t', '\x0c'];
+
 /// Lines end with `\n`, `\r` or both together.
-fn natural_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(bytes);
+fn natural_lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
     std::iter::from_fn(move || {
-        let bytes = rest?;
-        let Some(end) = bytes.iter().position(|b| matches!(b, b'\n' | b'\r')) else {
+        let text = rest?;
+        let Some(end) = text.find(['\n', '\r']) else {
             rest = None;
-            return Some(bytes);
+            return Some(text);
         };
-        let len = if bytes[end..].starts_with(b"\r\n") {
-            2
-        } else {
-            1
-        };
-        rest = Some(&bytes[end + len..]);
-        Some(&bytes[..end])
+        let (line, behind) = text.split_at(end);
+        rest = Some(behind.strip_prefix("\r\n").unwrap_or(&behind[1..]));
+        Some(line)
     })
 }
 
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\x0c')
-}
-
-fn trim_start(bytes: &[u8]) -> &[u8] {
-    let start = bytes
-        .iter()
-        .position(|&b| !is_blank(b))
-        .unwrap_or(bytes.len());
-    &bytes[start..]
-}
-
 /// Whether the line goes on: an even number of backslashes are escaped backslashes.
-fn ends_in_backslash(bytes: &[u8]) -> bool {
-    bytes.iter().rev().take_while(|&&b| b == b'\\').count() % 2 == 1
+fn ends_in_backslash(text: &str) -> bool {
+    text.chars().rev().take_while(|&c| c == '\\').count() % 2 == 1
 }
 
 /// Cuts at the first `=`, `:` or blank that is not escaped; blanks may surround the separator.
-fn split(line: &[u8]) -> (&[u8], &[u8]) {
-    let mut end = 0;
-    while end < line.len() && !is_blank(line[end]) && !matches!(line[end], b'=' | b':') {
-        end += if line[end] == b'\\' { 2 } else { 1 };
-    }
-    let end = end.min(line.len());
-    let mut value = trim_start(&line[end..]);
-    if let [b'=' | b':', rest @ ..] = value {
-        value = trim_start(rest);
-    }
-    (&line[..end], value)
+fn split(line: &str) -> (&str, &str) {
+    let mut escaped = false;
+    let end = line.find(|c| {
+        let ends = !escaped && (BLANKS.contains(&c) || matches!(c, '=' | ':'));
+        escaped = !escaped && c == '\\';
+        ends
+    });
+    let (key, value) = line.split_at(end.unwrap_or(line.len()));
+    let value = value.trim_start_matches(BLANKS);
+    let value = match value.strip_prefix(['=', ':']) {
+        Some(value) => value.trim_start_matches(BLANKS),
+        None => value,
+    };
+    (key, value)
 }
 
 /// Resolves escapes; none if a `\u` is cut short.
-fn unescape(bytes: &[u8]) -> Option<String> {
+fn unescape(text: &str) -> Option<String> {
     // UTF-16 in between, because a pair of escapes may spell one character.
-    let mut units: Vec<u16> = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'\\' {
-            units.push(byte.into());
-            continue;
-        }
-        let Some((&escaped, tail)) = rest.split_first() else {
-            break;
+    let mut units: Vec<u16> = Vec::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        let resolved = match c {
+            '\\' => match rest.next() {
+                None => break,
+                Some('t') => '\t',
+                Some('n') => '\n',
+                Some('f') => '\x0c',
+                Some('r') => '\r',
+                Some('u') => {
+                    let (digits, behind) = rest.as_str().split_at_checked(4)?;
+                    units.push(hex(digits)?);
+                    rest = behind.chars();
+                    continue;
+                }
+                Some(other) => other,
+            },
+            c => c,
         };
-        rest = tail;
-        units.push(match escaped {
-            b't' => 0x09,
-            b'n' => 0x0a,
-            b'f' => 0x0c,
-            b'r' => 0x0d,
-            b'u' => {
-                let (digits, tail) = rest.split_at_checked(4)?;
-                rest = tail;
-                hex(digits)?
-            }
-            other => other.into(),
-        });
+        units.extend_from_slice(resolved.encode_utf16(&mut [0; 2]));
     }
     Some(String::from_utf16_lossy(&units))
 }
 
-fn hex(digits: &[u8]) -> Option<u16> {
-    digits.iter().try_fold(0, |number, &digit| {
-        let digit = char::from(digit).to_digit(16)?;
+fn hex(digits: &str) -> Option<u16> {
+    digits.chars().try_fold(0, |number, digit| {
+        let digit = digit.to_digit(16)?;
         Some(number << 4 | digit as u16)
     })
 }
@@ -140,7 +128,7 @@ mod tests {
     use super::*;
 
     fn pairs(text: &str) -> Vec<(usize, String, String)> {
-        let properties = parse(text.as_bytes()).expect("well formed");
+        let properties = parse(text).expect("well formed");
         properties
             .into_iter()
             .map(|p| (p.line, p.key, p.value))
@@ -180,12 +168,6 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_latin_1() {
-        let properties = parse(b"a=\xe9").expect("well formed");
-        assert_eq!(properties[0].value, "é");
-    }
-
-    #[test]
     fn comments_and_blank_lines_count_as_lines() {
         let text = "# one\\\n! two\n\n \t\na=1\r\n\rb=2\rc=\\\n  3\nd=4";
         let lines: Vec<_> = pairs(text)
@@ -199,11 +181,7 @@ mod tests {
     #[test]
     fn a_short_unicode_escape_names_its_line() {
         for text in ["\na=\\u12", "\na=\\u12g4", "\n\\u=1", "\na=\\u00-1"] {
-            assert_eq!(
-                parse(text.as_bytes()),
-                Err(BadEscape { line: 2 }),
-                "{text:?}"
-            );
+            assert_eq!(parse(text), Err(BadEscape { line: 2 }), "{text:?}");
         }
     }
 }
