@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::naive::Naive;
 use common::random::{Outstanding, Pair, Step, step};
 use common::{acl_of, children_of, data_of};
+use lockkeeper_check::tree::{Naive, Node};
 use lockkeeper_store::{Overlay, Store};
 use lockkeeper_wire::{Record, TxnEntry};
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ fn assert_same(store: &Store, model: &Naive) {
     assert_eq!(store.digest(), model.digest());
     let counts = store.counts();
     assert_eq!(counts.znodes, model.nodes.len());
-    let size = |(path, node): (&String, &common::naive::Node)| {
+    let size = |(path, node): (&String, &Node)| {
         path.trim_end_matches('/').len() + node.data.as_ref().map_or(0, |data| data.len())
     };
     assert_eq!(

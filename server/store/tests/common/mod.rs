@@ -4,9 +4,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod hub;
-pub(crate) mod naive;
 pub(crate) mod random;
-mod rules;
 
 use bytes::{Bytes, BytesMut};
 use lockkeeper_store::{Applied, Overlay, PrepSettings, Reader, Store, Write, prep};

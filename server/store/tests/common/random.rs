@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use lockkeeper_check::tree::{By, Naive};
 use lockkeeper_store::{Identities, Store, Write, authenticate};
 use lockkeeper_wire::acl::{ALL, CREATE, READ};
 use lockkeeper_wire::multi::MultiOp;
@@ -13,7 +14,6 @@ use lockkeeper_wire::request::{
 use lockkeeper_wire::{Acl, ByteStr, ErrorCode, Request, Response, SessionId, TxnEntry};
 use proptest::prelude::*;
 
-use super::naive::{By, Naive};
 use super::{Server, local, multi};
 
 /// Sessions that random writes come from; 1 is local, 2 is a digest user, 3 is super.

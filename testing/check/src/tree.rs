@@ -1,52 +1,90 @@
-//! The rules of writes once more, without any cleverness: a map of paths, scanned when a question
-//! comes up. It shares no code with the store and judges and changes in one go.
+//! The rules of reads and writes once more, without any cleverness: a map of paths, scanned when a
+//! question comes up. It shares no code with the store and judges and changes in one go.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::Bytes;
 use lockkeeper_wire::acl::{ADMIN, CREATE, DELETE, READ, WRITE};
 use lockkeeper_wire::multi::{MultiOp, MultiResponse, MultiResult};
 use lockkeeper_wire::reply::{Create2Response, CreateResponse, StatResponse};
-use lockkeeper_wire::{Acl, ErrorCode, Id, Request, Response, SessionId, Stat, Zxid};
+use lockkeeper_wire::request::CreateRequest;
+use lockkeeper_wire::{
+    Acl, ByteStr, ErrorCode, EventType, Id, Request, Response, SessionId, Stat, Zxid,
+};
 
-use super::rules::{check_path, check_version, expand, may, parent_of};
+use crate::rules::{check_path, check_version, expand, may, parent_of};
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+/// What a znode is besides its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Stays.
     Persistent,
+    /// Goes with its session.
     Ephemeral(SessionId),
+    /// Goes some time after its last child.
     Container,
+    /// Goes when unchanged for so many ms.
     Ttl(i64),
 }
 
-#[derive(Clone)]
-pub(crate) struct Node {
-    pub(crate) data: Option<Bytes>,
-    pub(crate) acl: Vec<Acl>,
-    pub(crate) kind: Kind,
+/// A znode.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its data; null and empty differ.
+    pub data: Option<Bytes>,
+    /// Its access list.
+    pub acl: Vec<Acl>,
+    /// Its kind.
+    pub kind: Kind,
     czxid: i64,
     mzxid: i64,
     pzxid: i64,
     ctime: i64,
     mtime: i64,
-    pub(crate) version: i32,
+    /// Times the data was set.
+    pub version: i32,
     creations: i32,
-    pub(crate) aversion: i32,
+    /// Times the access list was set.
+    pub aversion: i32,
 }
 
-#[derive(Clone)]
-pub(crate) struct Naive {
-    pub(crate) nodes: BTreeMap<String, Node>,
-    pub(crate) sessions: BTreeMap<SessionId, i32>,
+/// The tree and the sessions.
+#[derive(Clone, Debug)]
+pub struct Naive {
+    /// Znodes by full path.
+    pub nodes: BTreeMap<String, Node>,
+    /// Sessions alive and their timeouts, ms.
+    pub sessions: BTreeMap<SessionId, i32>,
+    changes: Vec<Change>,
+}
+
+/// A step of a write that watches may wait for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The transaction.
+    pub zxid: Zxid,
+    /// Created, deleted or data set.
+    pub kind: EventType,
+    /// The znode.
+    pub path: String,
+    /// Its access list; of a deleted one, as it was.
+    pub acl: Vec<Acl>,
+    /// The parent's access list.
+    pub parent_acl: Vec<Acl>,
 }
 
 /// Who writes when.
-#[derive(Clone, Copy)]
-pub(crate) struct By<'a> {
-    pub(crate) session: SessionId,
-    pub(crate) identities: &'a [Id],
-    pub(crate) zxid: i64,
-    pub(crate) time_ms: i64,
+#[derive(Clone, Copy, Debug)]
+pub struct By<'a> {
+    /// The session.
+    pub session: SessionId,
+    /// Its identities.
+    pub identities: &'a [Id],
+    /// The transaction.
+    pub zxid: i64,
+    /// The leader's wall clock, ms since 1970.
+    pub time_ms: i64,
 }
 
 /// What a create asks for besides its path.
@@ -62,7 +100,7 @@ type Outcome = Result<MultiResult, ErrorCode>;
 
 impl Naive {
     /// What a new server has.
-    pub(crate) fn fresh() -> Self {
+    pub fn fresh() -> Self {
         let node = |acl, aversion| Node {
             data: Some(Bytes::new()),
             acl,
@@ -85,25 +123,41 @@ impl Naive {
         Self {
             nodes: nodes.map(|(path, node)| (path.to_owned(), node)).into(),
             sessions: BTreeMap::new(),
+            changes: Vec::new(),
         }
     }
 
-    pub(crate) fn children(&self, path: &str) -> Vec<String> {
-        let prefix = format!("{}/", path.trim_end_matches('/'));
-        let below = self.nodes.keys().filter_map(|p| p.strip_prefix(&prefix));
-        below
-            .filter(|name| !name.is_empty() && !name.contains('/'))
-            .map(str::to_owned)
-            .collect()
+    /// Names of a znode's children, sorted.
+    pub fn children(&self, path: &str) -> Vec<String> {
+        let names = self.below(path).filter(|name| !name.contains('/'));
+        names.map(str::to_owned).collect()
     }
 
-    pub(crate) fn ephemerals(&self, session: SessionId) -> Vec<String> {
+    /// Paths of what lies below a znode, without its own path and the slash behind it.
+    pub fn below(&self, path: &str) -> impl Iterator<Item = &str> {
+        let prefix = format!("{}/", path.trim_end_matches('/'));
+        let from = (Bound::Excluded(prefix.clone()), Bound::Unbounded);
+        let below = self.nodes.range::<String, _>(from);
+        below.map_while(move |(path, _)| path.strip_prefix(&prefix))
+    }
+
+    /// Takes what has changed since the last call, in order.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Paths of a session's ephemerals, sorted.
+    pub fn ephemerals(&self, session: SessionId) -> Vec<String> {
         let own = |(_, node): &(&String, &Node)| node.kind == Kind::Ephemeral(session);
         let own = self.nodes.iter().filter(own);
         own.map(|(path, _)| path.clone()).collect()
     }
 
-    pub(crate) fn stat(&self, path: &str) -> Stat {
+    /// A znode's metadata.
+    ///
+    /// # Panics
+    /// When there is none at the path.
+    pub fn stat(&self, path: &str) -> Stat {
         let node = &self.nodes[path];
         let children = self.children(path).len() as i32;
         Stat {
@@ -125,7 +179,7 @@ impl Naive {
     }
 
     /// The digest of all znodes but those below `/zookeeper`, each computed anew.
-    pub(crate) fn digest(&self) -> u64 {
+    pub fn digest(&self) -> u64 {
         let counted = |path: &str| !path.starts_with("/zookeeper/");
         let nodes = self.nodes.iter().filter(|(path, _)| counted(path));
         let digest_of = |(path, node): (&String, &Node)| {
@@ -147,11 +201,13 @@ impl Naive {
         nodes.map(digest_of).fold(0, u64::wrapping_add)
     }
 
-    pub(crate) fn begin_session(&mut self, session: SessionId, timeout_ms: i32) {
+    /// A session begins, or gets another timeout.
+    pub fn begin_session(&mut self, session: SessionId, timeout_ms: i32) {
         self.sessions.insert(session, timeout_ms);
     }
 
-    pub(crate) fn write(&mut self, by: By<'_>, request: &Request) -> Result<Response, ErrorCode> {
+    /// Carries a write out, or refuses it.
+    pub fn write(&mut self, by: By<'_>, request: &Request) -> Result<Response, ErrorCode> {
         let part = match request {
             Request::Create(body) => MultiOp::Create(body.clone()),
             Request::Create2(body) => MultiOp::Create2(body.clone()),
@@ -173,10 +229,7 @@ impl Naive {
             }
             Request::CloseSession => {
                 self.alive(by)?;
-                for path in self.ephemerals(by.session) {
-                    self.remove(&path, by.zxid);
-                }
-                self.sessions.remove(&by.session);
+                self.end_session(by, &[]);
                 return Ok(Response::Empty);
             }
             Request::Multi(body) => return self.multi(by, &body.ops),
@@ -194,6 +247,18 @@ impl Naive {
             MultiResult::SetData(stat) => Response::Stat(StatResponse { stat }),
             _ => Response::Empty,
         })
+    }
+
+    /// Ends a session: its ephemerals go, those listed first and in that order.
+    pub fn end_session(&mut self, by: By<'_>, listed: &[ByteStr]) {
+        let own = self.ephemerals(by.session);
+        let first = listed.iter().map(ToString::to_string);
+        for path in first.filter(|path| own.contains(path)).chain(own.clone()) {
+            if self.nodes.contains_key(&path) {
+                self.remove(&path, by.zxid);
+            }
+        }
+        self.sessions.remove(&by.session);
     }
 
     fn multi(&mut self, by: By<'_>, ops: &[MultiOp]) -> Result<Response, ErrorCode> {
@@ -257,6 +322,14 @@ impl Naive {
                 node.data.clone_from(&body.data);
                 node.version += 1;
                 (node.mzxid, node.mtime) = (by.zxid, by.time_ms);
+                let acl = node.acl.clone();
+                self.changes.push(Change {
+                    zxid: Zxid(by.zxid),
+                    kind: EventType::NodeDataChanged,
+                    path: body.path.to_string(),
+                    acl,
+                    parent_acl: Vec::new(),
+                });
                 Ok(MultiResult::SetData(self.stat(&body.path)))
             }
             MultiOp::Check(body) => {
@@ -270,12 +343,7 @@ impl Naive {
         }
     }
 
-    fn plain(
-        &mut self,
-        by: By<'_>,
-        body: &lockkeeper_wire::request::CreateRequest,
-        with_stat: bool,
-    ) -> Outcome {
+    fn plain(&mut self, by: By<'_>, body: &CreateRequest, with_stat: bool) -> Outcome {
         if !(0..5).contains(&body.flags) {
             return Err(ErrorCode::BAD_ARGUMENTS);
         }
@@ -312,6 +380,14 @@ impl Naive {
         }
         parent.creations += 1;
         parent.pzxid = by.zxid;
+        let parent_acl = parent.acl.clone();
+        self.changes.push(Change {
+            zxid: Zxid(by.zxid),
+            kind: EventType::NodeCreated,
+            path: path.clone(),
+            acl: acl.clone(),
+            parent_acl,
+        });
         let node = Node {
             data: wanted.data.clone(),
             acl,
@@ -350,7 +426,7 @@ impl Naive {
     }
 
     /// The removal of a container or TTL znode, which no session asks for.
-    pub(crate) fn delete_container(&mut self, by: By<'_>, path: &str) -> Result<(), ErrorCode> {
+    pub fn delete_container(&mut self, by: By<'_>, path: &str) -> Result<(), ErrorCode> {
         let parent_path = parent_of(path)?;
         self.node(parent_path)?;
         let node = self.node(path)?;
@@ -365,9 +441,18 @@ impl Naive {
     }
 
     fn remove(&mut self, path: &str, zxid: i64) {
-        self.nodes.remove(path);
+        let gone = self.nodes.remove(path).expect("it was looked for");
         let parent = parent_of(path).expect("every znode but the root has a parent");
-        self.node(parent).expect("it stands above").pzxid = zxid;
+        let parent = self.node(parent).expect("it stands above");
+        parent.pzxid = zxid;
+        let parent_acl = parent.acl.clone();
+        self.changes.push(Change {
+            zxid: Zxid(zxid),
+            kind: EventType::NodeDeleted,
+            path: path.to_owned(),
+            acl: gone.acl,
+            parent_acl,
+        });
     }
 
     fn alive(&self, by: By<'_>) -> Result<(), ErrorCode> {
@@ -375,7 +460,7 @@ impl Naive {
         alive.then_some(()).ok_or(ErrorCode::SESSION_EXPIRED)
     }
 
-    fn node(&mut self, path: &str) -> Result<&mut Node, ErrorCode> {
+    pub(crate) fn node(&mut self, path: &str) -> Result<&mut Node, ErrorCode> {
         self.nodes.get_mut(path).ok_or(ErrorCode::NO_NODE)
     }
 }

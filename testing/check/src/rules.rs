@@ -1,4 +1,4 @@
-//! The single checks that the naive model makes; [`super::naive`] puts them in order.
+//! The single checks that the naive model makes; [`crate::tree`] puts them in order.
 
 use std::collections::BTreeSet;
 
