@@ -196,6 +196,17 @@ impl<D: Disk> Journal<D> {
         self.poison(synced)
     }
 
+    /// Whether a few entries of so many bytes in total go into the file as it is, so that appending
+    /// them starts none and most likely writes no zeros ahead.
+    pub fn has_room(&self, len: usize) -> bool {
+        let reserve = match self.settings.preallocate {
+            0 => return self.log.is_some(),
+            _ => len as u64 + RESERVE_LEN,
+        };
+        let log = self.log.as_ref();
+        log.is_some_and(|log| log.position + reserve < log.len)
+    }
+
     /// Whether enough was logged since the last roll that a snapshot should be written: roll, then
     /// freeze the tree and write it. Drawn anew at each roll (`SyncRequestProcessor`).
     pub fn snapshot_due(&self) -> bool {

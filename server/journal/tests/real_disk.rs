@@ -87,19 +87,23 @@ fn a_log_longer_than_the_zeros_written_ahead_grows() {
     };
     let (mut journal, ..) = recover(&RealDisk, &settings).expect("a new directory");
     snapshot(&RealDisk, &settings, 0, b"empty");
+    let log = settings.txn_dir().join("log.1");
+    let len = || fs::metadata(&log).map_or(0, |metadata| metadata.len());
+    let mut grown = 0;
     for zxid in 1..=200 {
-        journal
-            .append([(zxid, entry(zxid, 40 + zxid as usize * 3, 1))])
-            .expect("space");
+        let entry = entry(zxid, 40 + zxid as usize * 3, 1);
+        let (before, has_room) = (len(), journal.has_room(entry.len()));
+        journal.append([(zxid, entry)]).expect("space");
         journal.sync().expect("a sound disk");
+        // It is told beforehand when an append will be more than a write.
+        assert!(!has_room || len() == before, "at {zxid}");
+        grown += u32::from(!has_room);
     }
     drop(journal);
     let (_, _, records) = recover(&RealDisk, &settings).expect("valid");
     assert_eq!(zxids(&records), (1..=200).collect::<Vec<_>>());
-    let len = fs::metadata(settings.txn_dir().join("log.1"))
-        .expect("it exists")
-        .len();
-    assert_eq!(len % 8192, 0);
+    assert_eq!(len() % 8192, 0);
+    assert!((2..20).contains(&grown), "{grown}");
 }
 
 const CHILD_DIR: &str = "LOCKKEEPER_JOURNAL_CHILD_DIR";
