@@ -3,7 +3,8 @@
 //! A poll sends what is in the buffer, reads what has come, serves it, and starts over until
 //! neither moves. Reads are answered here, under the tree's lock, which is taken once for all
 //! requests that came in one piece; their replies leave in one write. Requests that need a
-//! transaction, or stand behind one, go to the replica in one piece too.
+//! transaction, or stand behind one, go to the replica in one piece too. Where that runs on the
+//! same thread, replies of such a piece wait for what it says at once, and leave together.
 //!
 //! A request of thirty bytes may have a reply of a megabyte, so the room for replies is looked at
 //! before each request and not only before each piece; frames that find none wait as the bytes
@@ -111,15 +112,22 @@ impl Connection {
 
     fn drive(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         self.link.waker.register(cx.waker());
+        // Whether replies leave with those of the replica, which runs next on this thread.
+        let mut held = false;
         loop {
             if self.link.abandoned.load(Ordering::Acquire) {
                 return Poll::Ready(End::Unread);
             }
-            let flushed = match self.link.out.poll_send(cx) {
+            let is_ending = self.is_ending();
+            let sent = match held && !is_ending {
+                true => Ok(false),
+                false => self.link.out.poll_send(cx),
+            };
+            let flushed = match sent {
                 Ok(flushed) => flushed,
                 Err(error) => return Poll::Ready(End::Io(error)),
             };
-            if self.is_ending() {
+            if is_ending {
                 return match flushed {
                     true => Poll::Ready(End::Closed),
                     false => self.poll_parting(cx),
@@ -138,13 +146,18 @@ impl Connection {
             }
             if !std::mem::take(&mut self.backlog) {
                 match ready!(self.socket.poll_read(cx)) {
-                    Ok(0) => return Poll::Ready(End::Closed),
+                    Ok(0) => {
+                        // A last try for what is held; nobody waits for a peer that says no more.
+                        let _ = self.link.out.poll_send(cx);
+                        return Poll::Ready(End::Closed);
+                    }
                     Ok(_) => {}
                     Err(error) => return Poll::Ready(End::Io(error)),
                 }
             }
-            if let Err(end) = self.serve() {
-                return Poll::Ready(end);
+            match self.serve() {
+                Ok(handed_over) => held |= handed_over && self.shared.one_thread,
+                Err(end) => return Poll::Ready(end),
             }
         }
     }
@@ -183,8 +196,8 @@ impl Connection {
             && (own == 0 || total < limits.outstanding_max)
     }
 
-    /// Serves the whole frames that have come.
-    fn serve(&mut self) -> Result<(), End> {
+    /// Serves the whole frames that have come; says whether the replica has got any of them.
+    fn serve(&mut self) -> Result<bool, End> {
         let shared = self.shared.clone();
         self.link
             .heard_ms
@@ -196,11 +209,15 @@ impl Connection {
             .received
             .fetch_add(replies.received, Ordering::Relaxed);
         self.link.sent.fetch_add(replies.sent, Ordering::Relaxed);
+        if shared.one_thread && replies.sent > 0 {
+            shared.reads.fetch_add(1, Ordering::Relaxed);
+        }
         drop(tree);
-        if !self.to_replica.is_empty() {
+        let handed_over = !self.to_replica.is_empty();
+        if handed_over {
             shared.inbox.extend(self.to_replica.drain(..));
         }
-        outcome
+        outcome.map(|()| handed_over)
     }
 
     fn serve_frames<'a>(

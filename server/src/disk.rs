@@ -2,8 +2,9 @@
 //! during a sync is the next batch.
 //!
 //! One write and one sync carry all transactions that wait, so the busier the server, the more
-//! replies each sync pays for. A batch that comes alone is logged by the replica's thread itself:
-//! the way to another thread and back would take longer than all it could do meanwhile. A failed
+//! replies each sync pays for. A batch that comes alone is logged by the replica's thread itself
+//! (see `lone.rs`): the way to another thread and back would take longer than all it could do
+//! meanwhile. A failed
 //! write or sync ends the server: what reached the disk is for the next start to find out.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::executor::block_on;
 use lockkeeper_journal::{
     Digest, Disk, Journal, JournalError, Settings as JournalSettings, retain, write_snapshot,
 };
@@ -20,7 +22,7 @@ use lockkeeper_wire::Zxid;
 use lockkeeper_wire::txn::DIGEST_VERSION;
 
 use crate::node::{Input, Shared};
-use crate::sync::{Inbox, lock, write};
+use crate::sync::{Inbox, lock, try_lock, write};
 
 /// What the disk's thread is asked to do.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ pub(crate) struct DiskStats {
     pub(crate) syncs: AtomicU64,
     pub(crate) sync_us_sum: AtomicU64,
     pub(crate) sync_us_max: AtomicU64,
+    pub(crate) sync_us_last: AtomicU64,
     pub(crate) snapshots: AtomicU64,
 }
 
@@ -98,11 +101,24 @@ impl<D: Disk> LogWriter<D> {
         stats.syncs.fetch_add(1, Ordering::Relaxed);
         stats.sync_us_sum.fetch_add(took_us, Ordering::Relaxed);
         stats.sync_us_max.fetch_max(took_us, Ordering::Relaxed);
+        stats.sync_us_last.store(took_us, Ordering::Relaxed);
         if took >= self.sync_warning {
             let took_ms = took.as_millis() as u64;
             tracing::warn!(took_ms, count, "sync of the log was slow: check the device");
         }
         true
+    }
+
+    /// How long the last sync took.
+    pub(crate) fn last_sync(&self) -> Duration {
+        Duration::from_micros(self.shared.disk_stats.sync_us_last.load(Ordering::Relaxed))
+    }
+
+    /// Whether these can be logged without more than a write and a sync: the disk's thread is not
+    /// at the journal, and no new file is to be made.
+    pub(crate) fn has_room(&self, records: &[(Zxid, Bytes)]) -> bool {
+        let len = records.iter().map(|(_, entry)| entry.len()).sum();
+        try_lock(&self.journal).is_some_and(|journal| journal.has_room(len))
     }
 
     pub(crate) fn snapshot_due(&self) -> bool {
@@ -140,7 +156,7 @@ impl<D: Disk> DiskThread<D> {
             thread: None,
         };
         loop {
-            self.orders.take(&mut batch, None);
+            block_on(self.orders.take(&mut batch));
             let mut records = Vec::new();
             let mut stop = false;
             for order in batch.drain(..) {

@@ -11,11 +11,13 @@
 //! Four kinds of thread: `lk-io-*` serve connections and answer reads, `lk-replica` owns the
 //! replica, `lk-disk` logs what gathers while it syncs, `lk-snapshot` writes a frozen tree and
 //! ends. They share the tree, which the replica's thread alone changes, the connections' outgoing
-//! buffers, and the journal.
+//! buffers, and the journal. Where one thread for connections is enough, the replica is a task on
+//! it.
 //!
 //! ```text
 //! words ← config ← error
 //! sync ← outgoing ← links ← node ← disk
+//!                    lone ← node
 //!        links, node ← status, socket ← connection ← listen
 //!        node, disk, listen ← server ← embed
 //! ```
@@ -29,6 +31,7 @@ pub mod embed;
 pub mod error;
 mod links;
 mod listen;
+mod lone;
 mod node;
 mod outgoing;
 pub mod server;

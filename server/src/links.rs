@@ -4,9 +4,9 @@
 //! reads itself, or from the replica's thread; both append to the same buffer, under its lock.
 //! Whoever appends from outside marks the connection. When a whole batch is done, the marked ones
 //! are woken to send, one wake-up for many replies; what is for a few connections only, the
-//! replica's thread sends itself.
+//! replica's thread sends itself, events first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -177,7 +177,10 @@ impl Registry {
 #[derive(Debug, Default)]
 pub(crate) struct Outlet {
     links: HashMap<ConnectionId, Arc<Link>>,
-    marked: Vec<Arc<Link>>,
+    /// Those with an event stand in front: somebody may act on it.
+    marked: VecDeque<Arc<Link>>,
+    /// Whether an event is among what has been written since the last flush.
+    events: bool,
     /// Requests in the replica, of all connections.
     outstanding: Arc<AtomicUsize>,
 }
@@ -204,16 +207,27 @@ impl Outlet {
         self.outstanding.fetch_sub(count, Ordering::Relaxed);
     }
 
+    /// Lets what these connections hold back leave with the next flush.
+    pub(crate) fn mark_unsent(&mut self, connections: impl Iterator<Item = ConnectionId>) {
+        for connection in connections {
+            let link = self.links.get(&connection);
+            if link.is_some_and(|link| !link.out.buffer().is_empty()) {
+                self.mark(connection);
+            }
+        }
+    }
+
     fn mark(&mut self, connection: ConnectionId) {
         if let Some(link) = self.links.get(&connection)
             && !link.marked.swap(true, Ordering::Relaxed)
         {
-            self.marked.push(link.clone());
+            self.marked.push_back(link.clone());
         }
     }
 
-    /// Sees to it that what was written since the last call leaves.
-    pub(crate) fn flush(&mut self) {
+    /// Sees to it that what was written since the last call leaves. Says whether there was an event
+    /// among it.
+    pub(crate) fn flush(&mut self) -> bool {
         let few = self.marked.len() <= SENDS_MAX;
         for link in self.marked.drain(..) {
             link.marked.store(false, Ordering::Relaxed);
@@ -223,6 +237,7 @@ impl Outlet {
                 link.waker.wake();
             }
         }
+        std::mem::take(&mut self.events)
     }
 }
 
@@ -248,6 +263,22 @@ impl Clients for Outlet {
         link.sent.fetch_add(1, Ordering::Relaxed);
         self.mark(connection);
         Some(result)
+    }
+
+    fn buffer_event<R>(
+        &mut self,
+        connection: ConnectionId,
+        f: impl FnOnce(&mut BytesMut) -> R,
+    ) -> Option<R> {
+        let behind = self.marked.len();
+        let result = self.buffer(connection, f);
+        self.events |= result.is_some();
+        if self.marked.len() > behind
+            && let Some(link) = self.marked.pop_back()
+        {
+            self.marked.push_front(link);
+        }
+        result
     }
 
     fn identities<R>(&self, connection: ConnectionId, f: impl FnOnce(&[Id]) -> R) -> R {

@@ -1,8 +1,10 @@
-//! Threads for client connections, and the socket they come from.
+//! Threads for client connections and the replica, and the socket that connections come from.
 //!
 //! Each thread runs a loop of its own; a connection stays on the thread it was given, so serving it
-//! never hands work from one thread to another. The first thread also accepts.
+//! never hands work from one thread to another. The first thread also accepts. On a small machine
+//! it is the only one and has the replica, too: a write that comes alone then wakes nobody else.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,13 +12,15 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use lockkeeper_journal::{Disk, JournalError};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use crate::connection::Connection;
 use crate::links::{Link, Refusal};
-use crate::node::{Shared, wall_ms};
+use crate::node::{Node, Shared, wall_ms};
 use crate::status;
 
 /// A pause before accepting again when the process has no descriptors left.
@@ -27,64 +31,123 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 type Handed = (std::net::TcpStream, Arc<Link>);
 
-/// Starts the threads; they end when the server stops.
-pub(crate) fn spawn(
+/// What one thread serves connections with.
+struct Loop {
+    runtime: Runtime,
+    connections: mpsc::UnboundedReceiver<Handed>,
+    /// The sockets to accept from, and whom to hand the connections to.
+    accepting: Option<(
+        Vec<std::net::TcpListener>,
+        Vec<mpsc::UnboundedSender<Handed>>,
+    )>,
+    shared: Arc<Shared>,
+    status: Arc<status::Source>,
+}
+
+/// The threads of a running server but for the disk's.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    /// The one with the replica, which ends with it.
+    pub(crate) node: JoinHandle<Result<(), JournalError>>,
+    /// Those with connections alone; they end when they are told.
+    pub(crate) io: Vec<JoinHandle<()>>,
+}
+
+/// Starts `count` threads for connections. A single one takes the replica in, otherwise that gets
+/// a thread of its own.
+pub(crate) fn spawn<D: Disk>(
     listeners: Vec<std::net::TcpListener>,
-    threads: usize,
+    count: usize,
+    node: Node<D>,
     shared: &Arc<Shared>,
     status: &Arc<status::Source>,
     stop: &watch::Receiver<bool>,
-) -> io::Result<Vec<JoinHandle<()>>> {
+) -> io::Result<Threads> {
     let mut senders = Vec::new();
-    let mut receivers = Vec::new();
-    for _ in 0..threads.max(1) {
-        let (sender, receiver) = mpsc::unbounded_channel::<Handed>();
+    let mut loops = Vec::new();
+    for _ in 0..count.max(1) {
+        let (sender, connections) = mpsc::unbounded_channel();
         senders.push(sender);
-        receivers.push(receiver);
+        loops.push(Loop {
+            runtime: Builder::new_current_thread()
+                .enable_io()
+                .enable_time()
+                .build()?,
+            connections,
+            accepting: None,
+            shared: shared.clone(),
+            status: status.clone(),
+        });
     }
-    let mut listeners = Some((listeners, senders));
-    let mut handles = Vec::new();
-    for (index, mut receiver) in receivers.into_iter().enumerate() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()?;
-        let (shared, status, mut stop) = (shared.clone(), status.clone(), stop.clone());
-        let accepting = listeners.take();
-        let last_words = shared.clone();
-        let run = move || {
-            let local = LocalSet::new();
-            let spawn_shared = shared.clone();
-            local.spawn_local(async move {
-                while let Some((stream, link)) = receiver.recv().await {
-                    match TcpStream::from_std(stream) {
-                        Ok(stream) => {
-                            let (shared, status) = (spawn_shared.clone(), status.clone());
-                            let connection = Connection::new(stream, link, shared, status);
-                            tokio::task::spawn_local(connection);
-                        }
-                        Err(error) => {
-                            tracing::warn!(%error, "connection not taken");
-                            spawn_shared.registry.leave(&link);
-                        }
-                    }
-                }
-            });
-            if let Some((listeners, senders)) = accepting {
-                let senders = Arc::new(senders);
-                for listener in listeners {
-                    local.spawn_local(accept(listener, senders.clone(), shared.clone()));
-                }
+    loops[0].accepting = Some((listeners, senders));
+    let only = if loops.len() == 1 { loops.pop() } else { None };
+    let io = loops.into_iter().enumerate().map(|(index, each)| {
+        let mut stop = stop.clone();
+        // A server that has gone without a word stops its threads as well.
+        let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+        thread(format!("lk-io-{index}"), move || each.run(stopped))
+    });
+    let io = io.collect::<io::Result<_>>()?;
+    // Last, so that a failure before this ends what waits for the replica's end.
+    let node = match only {
+        Some(only) => thread("lk-io-0".into(), move || only.run(node.run()))?,
+        None => {
+            let runtime = Builder::new_current_thread().enable_time().build()?;
+            thread("lk-replica".into(), move || runtime.block_on(node.run()))?
+        }
+    };
+    Ok(Threads { node, io })
+}
+
+fn thread<T: Send + 'static>(
+    name: String,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    std::thread::Builder::new().name(name).spawn(run)
+}
+
+impl Loop {
+    /// Serves connections until `until` is over.
+    fn run<T: 'static>(self, until: impl Future<Output = T> + 'static) -> T {
+        let local = LocalSet::new();
+        if let Some((listeners, senders)) = self.accepting {
+            let senders = Arc::new(senders);
+            for listener in listeners {
+                local.spawn_local(accept(listener, senders.clone(), self.shared.clone()));
             }
-            // A server that has gone without a word stops its threads as well.
-            let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
-            runtime.block_on(local.run_until(stopped));
-            runtime.block_on(local.run_until(farewell(&last_words)));
-        };
-        let name = format!("lk-io-{index}");
-        handles.push(std::thread::Builder::new().name(name).spawn(run)?);
+        }
+        local.spawn_local(take_over(
+            self.connections,
+            self.shared.clone(),
+            self.status,
+        ));
+        // A task like the connections, behind those of them that have something to do.
+        let until = local.spawn_local(until);
+        let outcome = self.runtime.block_on(local.run_until(until));
+        self.runtime
+            .block_on(local.run_until(farewell(&self.shared)));
+        outcome.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
-    Ok(handles)
+}
+
+/// Starts the tasks of the connections handed to this thread.
+async fn take_over(
+    mut connections: mpsc::UnboundedReceiver<Handed>,
+    shared: Arc<Shared>,
+    status: Arc<status::Source>,
+) {
+    while let Some((stream, link)) = connections.recv().await {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => {
+                let connection = Connection::new(stream, link, shared.clone(), status.clone());
+                tokio::task::spawn_local(connection);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "connection not taken");
+                shared.registry.leave(&link);
+            }
+        }
+    }
 }
 
 /// Lets the connections notice that the server stops and send what they still have.

@@ -1,4 +1,4 @@
-//! The thread that owns the replica.
+//! The task that owns the replica, on a thread of its own or on the only one with connections.
 //!
 //! It sleeps until there is input, takes all of it, prepares what asks for a transaction, hands the
 //! batch to the disk's thread or, when that has nothing to do and neither has this one, logs it
@@ -8,7 +8,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -16,17 +15,16 @@ use lockkeeper_journal::{Disk, JournalError};
 use lockkeeper_replica::{Limits, Now, Replica, Traffic};
 use lockkeeper_store::{ConnectionId, Identities, Store, Watches};
 use lockkeeper_wire::{ConnectRequest, ErrorCode, Request, Xid, Zxid};
+use tokio::task::yield_now;
+use tokio::time::timeout_at;
 
 use crate::disk::{DiskStats, LogWriter, Order};
 use crate::links::{Link, Outlet, Registry};
+use crate::lone::{Lone, Situation, Way};
 use crate::sync::{Inbox, lock, read, write};
 
 /// A wake-up this much later than asked for is a stall of the process, which no session pays for.
 const STALL: Duration = Duration::from_millis(500);
-
-/// Most transactions that are logged on this thread when nothing else is on its way to the disk.
-/// Of more than a few, the next could be prepared meanwhile.
-const LONE_MAX: usize = 8;
 
 /// What all threads of one server share.
 #[derive(Debug)]
@@ -34,6 +32,11 @@ pub(crate) struct Shared {
     pub(crate) store: RwLock<Store>,
     pub(crate) watches: Mutex<Watches>,
     pub(crate) inbox: Inbox<Input>,
+    /// Whether the replica is a task on the only thread with connections. Then their replies, too,
+    /// leave when it has done what it can do at once.
+    pub(crate) one_thread: bool,
+    /// Pieces of reads answered where that is so.
+    pub(crate) reads: AtomicU64,
     pub(crate) registry: Registry,
     pub(crate) limits: Limits,
     pub(crate) skip_acl: bool,
@@ -95,7 +98,7 @@ pub(crate) fn wall_ms() -> i64 {
         .map_or(0, |since| since.as_millis() as i64)
 }
 
-/// What the replica's thread is told.
+/// What the replica's task is told.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// A connection was accepted.
@@ -127,14 +130,16 @@ pub(crate) enum Input {
     Stop,
 }
 
-/// The thread's surroundings.
-pub(crate) struct NodeThread<D: Disk> {
-    pub(crate) replica: Replica,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) log: Arc<LogWriter<D>>,
-    pub(crate) orders: Arc<Inbox<Order>>,
+/// The replica and its surroundings.
+pub(crate) struct Node<D: Disk> {
+    replica: Replica,
+    shared: Arc<Shared>,
+    log: Arc<LogWriter<D>>,
+    orders: Arc<Inbox<Order>>,
     /// The last transaction handed to the disk's thread, until that is durable.
-    pub(crate) awaited: Option<Zxid>,
+    awaited: Option<Zxid>,
+    lone: Lone,
+    _ending: Ending,
 }
 
 /// Lets everybody know that the replica has ended, in a panic too: whoever waits for its thread
@@ -155,28 +160,46 @@ impl Drop for Ending {
     }
 }
 
-impl<D: Disk> NodeThread<D> {
-    pub(crate) fn spawn(self) -> std::io::Result<JoinHandle<Result<(), JournalError>>> {
-        std::thread::Builder::new()
-            .name("lk-replica".into())
-            .spawn(move || {
-                let (shared, orders) = (self.shared.clone(), self.orders.clone());
-                let mut outlet = Outlet::new(shared.outstanding.clone());
-                let _ending = Ending { shared, orders };
-                self.run(&mut outlet)
-            })
+impl<D: Disk> Node<D> {
+    pub(crate) fn new(
+        replica: Replica,
+        shared: Arc<Shared>,
+        log: Arc<LogWriter<D>>,
+        orders: Arc<Inbox<Order>>,
+    ) -> Self {
+        Self {
+            _ending: Ending {
+                shared: shared.clone(),
+                orders: orders.clone(),
+            },
+            lone: Lone::new(shared.one_thread, Instant::now()),
+            replica,
+            shared,
+            log,
+            orders,
+            awaited: None,
+        }
     }
 
-    fn run(mut self, outlet: &mut Outlet) -> Result<(), JournalError> {
+    /// Runs until it is told to stop or the disk fails; then the connections end.
+    pub(crate) async fn run(mut self) -> Result<(), JournalError> {
         let shared = self.shared.clone();
+        let outlet = &mut Outlet::new(shared.outstanding.clone());
         let mut inputs = Vec::new();
         let mut touched = Vec::new();
         loop {
-            let deadline = shared.clock.instant(self.replica.next_tick_ms());
+            let tick = shared.clock.instant(self.replica.next_tick_ms());
+            let deadline = self.lone.wake_at().map_or(tick, |at| at.min(tick));
             // A slow sync on this thread is no stall either.
             let asleep = Instant::now();
-            shared.inbox.take(&mut inputs, Some(deadline));
+            // Without a message there may be something to do at the deadline.
+            let _ = timeout_at(deadline.into(), shared.inbox.take(&mut inputs)).await;
             self.notice_stall(deadline.max(asleep));
+            if shared.one_thread && shared.clock.mono_ms() >= self.replica.next_tick_ms() {
+                // What came while a sync held up the connections is heard before it is judged who
+                // was silent.
+                yield_now().await;
+            }
             let now = shared.clock.now();
             let mut durable = None;
             let mut stop = false;
@@ -195,22 +218,27 @@ impl<D: Disk> NodeThread<D> {
                 }
                 if !touched.is_empty() {
                     let mut watches = lock(&shared.watches);
-                    for connection in touched.drain(..) {
+                    for &connection in &touched {
                         self.replica.drain(connection, &store, &mut watches, outlet);
                     }
                 }
             }
             self.awaited.take_if(|last| durable >= Some(*last));
             let lone = self.hand_over();
+            if lone.is_empty() {
+                outlet.mark_unsent(touched.drain(..));
+            }
             if let Some(durable) = durable {
                 self.commit(durable, now, outlet);
             }
-            outlet.flush();
+            self.flush(outlet);
             if let Some(&(last, _)) = lone.last()
                 && self.log.write(lone)
             {
+                self.lone.note_sync(self.log.last_sync());
+                outlet.mark_unsent(touched.drain(..));
                 self.commit(last, shared.clock.now(), outlet);
-                outlet.flush();
+                self.flush(outlet);
                 if self.log.snapshot_due() {
                     self.orders.push(Order::Snapshot);
                 }
@@ -223,16 +251,35 @@ impl<D: Disk> NodeThread<D> {
 
     /// Hands what is to be logged to the disk's thread; gives back what is better logged here.
     fn hand_over(&mut self) -> Vec<(Zxid, Bytes)> {
-        let unlogged = self.replica.take_unlogged();
-        let Some(&(last, _)) = unlogged.last() else {
-            return unlogged;
+        let count = self.replica.unlogged();
+        if count == 0 {
+            return Vec::new();
+        }
+        let way = match self.awaited {
+            Some(_) => Way::Disk,
+            None => self.lone.way(Situation {
+                now: Instant::now(),
+                count,
+                sync: self.log.last_sync(),
+                reads: self.shared.reads.load(Ordering::Relaxed),
+            }),
         };
-        if self.awaited.is_none() && unlogged.len() <= LONE_MAX {
+        if way == Way::Later {
+            return Vec::new();
+        }
+        let unlogged = self.replica.take_unlogged();
+        if way == Way::Here && (!self.shared.one_thread || self.log.has_room(&unlogged)) {
             return unlogged;
         }
-        self.awaited = Some(last);
+        self.awaited = unlogged.last().map(|&(last, _)| last);
         self.orders.push(Order::Log(unlogged));
         Vec::new()
+    }
+
+    fn flush(&mut self, outlet: &mut Outlet) {
+        if outlet.flush() {
+            self.lone.note_event(Instant::now());
+        }
     }
 
     fn commit(&mut self, durable: Zxid, now: Now, outlet: &mut Outlet) {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use crate::config::{Config, Host, Listen};
 use crate::disk::{DiskStats, DiskThread, LogWriter, snapshot_of};
 use crate::error::StartError;
 use crate::links::Registry;
-use crate::listen;
-use crate::node::{Clock, Input, NodeThread, Packets, Shared};
+use crate::listen::{self, Threads};
+use crate::node::{Clock, Input, Node, Packets, Shared};
 use crate::status::Source;
 use crate::sync::Inbox;
 
@@ -77,12 +77,17 @@ impl Server {
             "data directory recovered",
         );
 
+        let io_threads = config
+            .io_threads
+            .map_or_else(io_threads, |count| count as usize);
         let clock = Clock::new();
         let replica = Replica::new(settings(config), &store, clock.now());
         let shared = Arc::new(Shared {
             store: RwLock::new(store),
             watches: Mutex::new(Watches::new().skip_acl(config.access.acl_skip)),
             inbox: Inbox::default(),
+            one_thread: io_threads == 1,
+            reads: AtomicU64::new(0),
             registry: Registry::default(),
             limits: limits(config),
             skip_acl: config.access.acl_skip,
@@ -111,14 +116,7 @@ impl Server {
             snapshots_kept: config.purge.map(|purge| purge.snapshots_kept as usize),
         };
         let disk = disk.spawn().map_err(threads)?;
-        let node = NodeThread {
-            replica,
-            shared: shared.clone(),
-            log,
-            orders,
-            awaited: None,
-        };
-        let node = node.spawn().map_err(threads)?;
+        let node = Node::new(replica, shared.clone(), log, orders);
         let port = addresses.first().map_or(0, SocketAddr::port);
         let status = Arc::new(Source::new(shared.clone(), config, port));
         let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -127,12 +125,20 @@ impl Server {
             addresses,
             shared,
             stop,
-            node: Some(node),
+            node: None,
             disk: Some(disk),
             io: Vec::new(),
         };
-        let io = listen::spawn(listeners, io_threads(), &server.shared, &status, &stopped);
-        server.io = io.map_err(threads)?;
+        let spawned = listen::spawn(
+            listeners,
+            io_threads,
+            node,
+            &server.shared,
+            &status,
+            &stopped,
+        );
+        let Threads { node, io } = spawned.map_err(threads)?;
+        (server.node, server.io) = (Some(node), io);
         for address in &server.addresses {
             tracing::info!(%address, "serving clients");
         }

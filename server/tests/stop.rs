@@ -112,10 +112,18 @@ fn an_embedded_server_leaves_nothing_behind() {
         assert_eq!(threads(), 0);
     }
 
+    // The replica on the only thread with connections, and on one of its own.
+    for (io_threads, count) in [(1, 2), (2, 4)] {
+        leaves_nothing_behind(io_threads, count);
+    }
+}
+
+fn leaves_nothing_behind(io_threads: u32, count: usize) {
+    let embed = || embed().configure(|config| config.io_threads = Some(io_threads));
     let dir = tempfile::tempdir().expect("a directory");
     let server = embed().data_dir(dir.path()).start().expect("a server");
     let address = server.address();
-    until("its threads run", || threads() >= 3);
+    until("its threads run", || threads() == count);
     let mut server = Some(server);
     let acknowledged = stop_under_load(address, || server.take().expect("once").stop());
     assert_eq!(threads(), 0);

@@ -26,6 +26,15 @@ pub trait Clients {
         f: impl FnOnce(&mut BytesMut) -> R,
     ) -> Option<R>;
 
+    /// The same for an event, on which somebody may be about to act.
+    fn buffer_event<R>(
+        &mut self,
+        connection: ConnectionId,
+        f: impl FnOnce(&mut BytesMut) -> R,
+    ) -> Option<R> {
+        self.buffer(connection, f)
+    }
+
     /// The connection's identities at this moment.
     fn identities<R>(&self, connection: ConnectionId, f: impl FnOnce(&[Id]) -> R) -> R;
 
@@ -52,7 +61,7 @@ impl<C: Clients> EventSink for Events<'_, C> {
 
     fn event(&mut self, connection: ConnectionId, kind: EventType, zxid: Zxid, path: &str) {
         self.0
-            .buffer(connection, |out| watch::encode_frame(kind, zxid, path, out));
+            .buffer_event(connection, |out| watch::encode_frame(kind, zxid, path, out));
     }
 }
 

@@ -85,6 +85,10 @@ impl Pipeline {
         std::mem::take(&mut self.unlogged)
     }
 
+    pub(crate) fn unlogged(&self) -> usize {
+        self.unlogged.len()
+    }
+
     /// The next transaction that `committed` covers.
     pub(crate) fn take_committed(&mut self, committed: Zxid) -> Option<Proposed> {
         if self.proposed.front()?.entry.header.zxid > committed {

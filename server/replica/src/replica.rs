@@ -396,6 +396,11 @@ impl Replica {
         self.expiry.extend_all(by_ms);
     }
 
+    /// How many transactions [`Replica::take_unlogged`] would give.
+    pub fn unlogged(&self) -> usize {
+        self.pipeline.unlogged()
+    }
+
     /// Transactions to make durable, in zxid order: each is encoded as the log holds it.
     pub fn take_unlogged(&mut self) -> Vec<(Zxid, Bytes)> {
         self.pipeline.take_unlogged()

@@ -232,7 +232,7 @@ pub(super) const KEYS: &[Key] = &[
     ignored("enableEagerACLCheck", "a write is checked once, where it is ordered"),
     used("skipACL"), used("enforceQuota"), used("readonlymode.enabled"),
     ignored("serverCnxnFactory", "there is one kind of socket here"),
-    ignored("nio.numSelectorThreads", THREADS), ignored("nio.numWorkerThreads", THREADS),
+    used("nio.numSelectorThreads"), ignored("nio.numWorkerThreads", THREADS),
     ignored("nio.directBufferBytes", THREADS), ignored("nio.shutdownTimeout", THREADS),
     used("nio.sessionlessCnxnTimeout"),
     ignored("netty.advancedFlowControl.enabled", "a slow connection is always throttled by itself"),

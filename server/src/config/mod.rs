@@ -44,6 +44,9 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Connections that may wait to be accepted; none leaves it to the system.
     pub listen_backlog: Option<u32>,
+    /// Threads for connections; none stands for half the processors, eight at most. With one of
+    /// them the replica has no thread of its own.
+    pub io_threads: Option<u32>,
     /// Whether idle client sockets are probed.
     pub tcp_keep_alive: bool,
     /// The unit of session expiry.
@@ -151,6 +154,7 @@ impl Config {
             data_dir_create: true,
             listen: vec![Listen::loopback(CLIENT_PORT_DEFAULT)],
             listen_backlog: None,
+            io_threads: None,
             tcp_keep_alive: false,
             tick_time_ms: TICK_TIME_MS_DEFAULT,
             session_timeout_min_ms: None,

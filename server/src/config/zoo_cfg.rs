@@ -108,6 +108,9 @@ fn listen(table: &mut Table, member: Option<&Member>) -> Result<Listen, ConfigEr
     Ok(listen)
 }
 
+/// Most threads for connections.
+const IO_THREADS_MAX: u32 = 1024;
+
 /// What an operator should know of a port that is not on the loopback interface.
 pub(super) const OPEN_PORT: &str = "clients beyond this machine can connect, in clear text and \
     without authentication; znodes with open access lists are anyone's";
@@ -127,6 +130,7 @@ fn config(mut table: Table, listen: Listen) -> Result<Config, ConfigError> {
         data_dir_create: table.lenient_bool("datadir.autocreate", true),
         listen: vec![listen],
         listen_backlog: table.bound("clientPortListenBacklog")?.flatten(),
+        io_threads: io_threads(&table)?,
         tcp_keep_alive: table.lenient_bool("clientTcpKeepAlive", false),
         session_timeout_min_ms: session_timeout(&table, "minSessionTimeout")?,
         session_timeout_max_ms: session_timeout(&table, "maxSessionTimeout")?,
@@ -148,6 +152,11 @@ fn config(mut table: Table, listen: Listen) -> Result<Config, ConfigError> {
     }
     config.warnings = table.into_warnings();
     Ok(config)
+}
+
+fn io_threads(table: &Table) -> Result<Option<u32>, ConfigError> {
+    let count = table.number("nio.numSelectorThreads", 1..=IO_THREADS_MAX.into())?;
+    Ok(count.map(|count| count as u32))
 }
 
 fn session_timeout(table: &Table, name: &str) -> Result<Option<u32>, ConfigError> {

@@ -116,6 +116,7 @@ fn every_setting_that_is_used_has_its_effect() {
             c.listen_backlog = Some(50)
         }),
         ("clientPortListenBacklog=-1", |_| ()),
+        ("nio.numSelectorThreads=3", |c| c.io_threads = Some(3)),
         ("clientTcpKeepAlive=true", |c| c.tcp_keep_alive = true),
         ("tickTime=2000", |c| c.tick_time_ms = 2000),
         ("minSessionTimeout=10", |c| {
