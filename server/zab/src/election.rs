@@ -23,7 +23,6 @@ mod effect;
 mod looking;
 mod votes;
 
-use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
@@ -34,7 +33,6 @@ pub use effect::{Decision, ElectionEffect, ElectionSettings};
 
 use crate::membership::{MemberRole, Membership, Memberships};
 use looking::{Looking, Standing};
-use votes::Heard;
 
 /// One server's part in all elections of its life.
 ///
@@ -239,15 +237,6 @@ impl Election {
         }
     }
 
-    fn begin(&mut self, standing: Standing, now_ms: u64) {
-        // A voter may have told any round at all.
-        self.round = self.round.saturating_add(1);
-        let own = standing.vote(self.sid, self.memberships.committed());
-        self.phase = Phase::Looking(Looking::new(standing, own, &self.settings));
-        self.propose(own, now_ms);
-        self.conclude(true, now_ms);
-    }
-
     /// Takes up a newer membership while looking. Returns whether the election began anew with it,
     /// in which case the vote that came with it is of no more use.
     fn takes_up(&mut self, from: ServerId, heard: &Notification, now_ms: u64) -> bool {
@@ -282,116 +271,6 @@ impl Election {
         self.notify(to, self.round);
     }
 
-    fn hear(&mut self, from: ServerId, heard: &Notification, now_ms: u64) {
-        if !self.memberships.is_voter(heard.vote.leader) {
-            return;
-        }
-        match heard.state {
-            PeerState::Looking => self.hear_candidate(from, Heard::from(heard), now_ms),
-            PeerState::Following | PeerState::Leading => {
-                self.hear_leader(from, Heard::from(heard), now_ms)
-            }
-            PeerState::Observing => {}
-        }
-    }
-
-    /// The vote of a server that looks too.
-    fn hear_candidate(&mut self, from: ServerId, heard: Heard, now_ms: u64) {
-        let Phase::Looking(looking) = &mut self.phase else {
-            return;
-        };
-        // Either log is lost; what it held may have been decided.
-        if looking.standing.is_lost() || heard.vote.zxid == Standing::LOST {
-            return;
-        }
-        let own = looking.own;
-        match heard.round.cmp(&self.round) {
-            Ordering::Less => return,
-            Ordering::Greater => {
-                self.round = heard.round;
-                looking.votes.clear();
-                let better = is_better(&heard.vote, &own, &self.memberships);
-                self.propose(if better { heard.vote } else { own }, now_ms);
-            }
-            Ordering::Equal => {
-                if is_better(&heard.vote, &looking.proposal, &self.memberships) {
-                    self.propose(heard.vote, now_ms);
-                }
-            }
-        }
-        let Phase::Looking(looking) = &mut self.phase else {
-            return;
-        };
-        let is_news = looking.votes.insert(from, heard);
-        self.conclude(is_news, now_ms);
-    }
-
-    /// The vote of a server that has a leader: enough of them, the leader's among them, and this
-    /// server has it too.
-    fn hear_leader(&mut self, from: ServerId, heard: Heard, now_ms: u64) {
-        let Phase::Looking(looking) = &mut self.phase else {
-            return;
-        };
-        let quorums = self.memberships.quorums();
-        let leader = heard.vote.leader;
-        if heard.round == self.round {
-            // Without a version, so that only the leaders are compared: those that have one may
-            // have refreshed its epoch, and others not yet.
-            looking.votes.insert(from, heard.unversioned());
-            let agreeing = looking.votes.agreeing_with(&heard);
-            if quorums.is_reached(|sid| agreeing.contains(&sid))
-                && looking.votes.confirm(leader, self.sid, || true)
-            {
-                return self.decide(heard.vote, agreeing);
-            }
-        }
-        // Servers that joined the same leader at different times tell different rounds and zxids
-        // of it, so here these do not count (ZOOKEEPER-1732, ZOOKEEPER-1805).
-        looking.settled.insert(from, heard);
-        let agreeing = looking.settled.agreeing_with(&heard);
-        // That this server itself should lead is no news from before its restart, but of this very
-        // round (ZOOKEEPER-975).
-        let same_round = || heard.round == self.round;
-        if quorums.is_reached(|sid| agreeing.contains(&sid))
-            && looking.settled.confirm(leader, self.sid, same_round)
-        {
-            self.round = heard.round;
-            return self.decide(heard.vote, agreeing);
-        }
-        // It may have been one of those whose agreement the last wait is about.
-        if looking.final_at_ms.is_some() {
-            self.conclude(false, now_ms);
-        }
-    }
-
-    /// Takes a vote for its own and tells everybody.
-    fn propose(&mut self, vote: Vote, now_ms: u64) {
-        if let Phase::Looking(looking) = &mut self.phase {
-            looking.proposal = vote;
-            looking.final_at_ms = None;
-            if self.memberships.is_voter(self.sid)
-                && self.memberships.is_voter(vote.leader)
-                && !looking.standing.is_lost()
-            {
-                looking
-                    .votes
-                    .insert(self.sid, Heard::looking(vote, self.round));
-            }
-        }
-        self.tell_all(now_ms);
-    }
-
-    fn tell_all(&mut self, now_ms: u64) {
-        if let Phase::Looking(looking) = &mut self.phase {
-            looking.resend_at_ms = now_ms.saturating_add(looking.wait_ms);
-        }
-        for to in self.memberships.voters() {
-            if to != self.sid {
-                self.notify(to, self.round);
-            }
-        }
-    }
-
     fn notify(&mut self, to: ServerId, round: i64) {
         let notification = Notification {
             state: self.state(),
@@ -404,46 +283,6 @@ impl Election {
             .push_back(ElectionEffect::Notify { to, notification });
     }
 
-    /// Ends the election, or begins or goes on with its last wait, if enough votes are the own one.
-    fn conclude(&mut self, is_news: bool, now_ms: u64) {
-        let Phase::Looking(looking) = &mut self.phase else {
-            return;
-        };
-        let agreeing = looking.agreeing(self.round);
-        if !self
-            .memberships
-            .quorums()
-            .is_reached(|sid| agreeing.contains(&sid))
-        {
-            looking.final_at_ms = None;
-            return;
-        }
-        let voters = self.memberships.voters();
-        if looking.has_heard_all(&voters) {
-            self.decide_for_proposal();
-        } else if is_news || looking.final_at_ms.is_none() {
-            looking.final_at_ms = Some(now_ms.saturating_add(self.settings.final_wait_ms));
-        }
-    }
-
-    fn decide_for_proposal(&mut self) {
-        if let Phase::Looking(looking) = &self.phase {
-            self.decide(looking.proposal, looking.agreeing(self.round));
-        }
-    }
-
-    fn decide(&mut self, vote: Vote, voters: BTreeSet<ServerId>) {
-        let state = self.state_under(vote.leader);
-        let round = self.round;
-        self.phase = Phase::Settled { state, vote, round };
-        self.effects.push_back(ElectionEffect::Decided(Decision {
-            state,
-            vote,
-            round,
-            voters,
-        }));
-    }
-
     fn state_under(&self, leader: ServerId) -> PeerState {
         match self.memberships.committed().role(self.sid) {
             _ if leader == self.sid => PeerState::Leading,
@@ -451,15 +290,4 @@ impl Election {
             Some(MemberRole::Participant) | None => PeerState::Following,
         }
     }
-}
-
-/// Whether one vote's candidate goes before another's.
-fn is_better(new: &Vote, old: &Vote, memberships: &Memberships) -> bool {
-    let committed = memberships.committed();
-    let weight = match committed.is_voter(new.leader) {
-        true => committed.quorums().weight(new.leader),
-        false => memberships.last_seen().quorums().weight(new.leader),
-    };
-    let rank = |vote: &Vote| (vote.epoch, vote.zxid, vote.leader);
-    weight != 0 && rank(new) > rank(old)
 }
