@@ -154,14 +154,20 @@ impl SimDisk {
     /// All of them when there are few (up to about twelve pending changes), otherwise
     /// `sample_count` drawn by `seed`, the two extremes among them.
     pub fn images(&self, seed: u64, sample_count: usize) -> Vec<SimDisk> {
+        self.images_at_most(seed, sample_count, usize::MAX)
+    }
+
+    /// As [`images`](Self::images), but no more than `max`: of all there are, evenly spaced ones.
+    pub fn images_at_most(&self, seed: u64, sample_count: usize, max: usize) -> Vec<SimDisk> {
         let state = self.state();
         let choices: Vec<usize> = state.choices().collect();
         let total = choices.iter().try_fold(1usize, |total, &n| {
             total.checked_mul(n).filter(|&t| t <= IMAGES_EXHAUSTIVE)
         });
+        let count = total.unwrap_or(sample_count);
         let mut random = Random(seed);
         let mut images = Vec::new();
-        for index in 0..total.unwrap_or(sample_count) {
+        for index in (0..count).step_by(count.div_ceil(max).max(1)) {
             let mut left = index;
             let mut fates = choices.iter().map(|&n| match (total, index) {
                 (Some(_), _) => {
