@@ -6,7 +6,12 @@
 //! Apache keeps newer snapshots and so brings the cut transactions back at the next start.
 //!
 //! The last log is cut by writing its beginning again under another name. That costs a copy of
-//! one file, on a path walked once in a failover, and needs no way to shorten a file.
+//! one file, on a path walked once in a failover, and needs no way to shorten a file. A log with
+//! nothing behind the cut is left alone.
+//!
+//! The cut is possible behind a transaction of the log, and behind a snapshot, which is where the
+//! log begins after an installation. Anywhere else it would leave a history that nobody had
+//! (ZOOKEEPER-1154, -1156): Apache keeps the next larger record then.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +21,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::error::{JournalError, at};
 use crate::listing::Listing;
 use crate::names;
-use crate::reader::{LogReader, Step};
+use crate::reader::{End, LogReader, Step};
 use crate::settings::Settings;
 
 const COPY_LEN: usize = 256 * 1024;
@@ -25,9 +30,8 @@ const COPY_LEN: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Cut {
     zxid: i64,
-    log: PathBuf,
-    /// Bytes of `log` that stay.
-    len: u64,
+    /// The log to be cut, and how many bytes of it stay. None when it ends there anyway.
+    tail: Option<(PathBuf, u64)>,
     listing: Listing,
 }
 
@@ -42,24 +46,40 @@ pub(crate) fn plan<D: Disk>(disk: &D, settings: &Settings, zxid: i64) -> Result<
     if !complete.iter().any(|name| name.zxid <= zxid) {
         return Err(impossible());
     }
-    let holder = listing
-        .logs
-        .iter()
-        .rfind(|&&name| name <= zxid)
-        .ok_or_else(impossible)?;
-    let log = settings.txn_dir().join(names::log(*holder));
+    let whole = complete.iter().any(|name| name.zxid == zxid);
+    let holder = listing.logs.iter().rfind(|&&name| name <= zxid);
+    let (logged, tail) = match holder {
+        None => (false, None),
+        Some(&name) => find_end(disk, settings, name, zxid)?,
+    };
+    if !whole && !logged {
+        return Err(impossible());
+    }
+    Ok(Cut {
+        zxid,
+        tail,
+        listing,
+    })
+}
+
+/// Whether the log has the transaction, and what is to be cut from it.
+fn find_end<D: Disk>(
+    disk: &D,
+    settings: &Settings,
+    name: i64,
+    zxid: i64,
+) -> Result<(bool, Option<(PathBuf, u64)>), JournalError> {
+    let log = settings.txn_dir().join(names::log(name));
     let mut reader = LogReader::open(disk, &log, settings.entry_len_max)?;
-    while let Step::Record(record) = reader.next()? {
-        if record.zxid == zxid {
-            return Ok(Cut {
-                zxid,
-                log,
-                len: reader.position(),
-                listing,
-            });
+    let mut found = false;
+    loop {
+        let end = reader.position();
+        match reader.next()? {
+            Step::Record(record) if record.zxid <= zxid => found |= record.zxid == zxid,
+            Step::End(End::Clean) => return Ok((found, None)),
+            Step::Record(_) | Step::End(_) => return Ok((found, Some((log, end)))),
         }
     }
-    Err(impossible())
 }
 
 impl Cut {
@@ -93,11 +113,12 @@ impl Cut {
             disk.remove(&file).map_err(at("remove", file))?;
             disk.sync_dir(&dir).map_err(at("sync", &dir))?;
         }
-        let short = dir.join(names::unfinished_log(self.zxid));
-        copy_start(disk, &self.log, &short, self.len)?;
-        disk.rename(&short, &self.log)
-            .map_err(at("rename", short))?;
-        disk.sync_dir(&dir).map_err(at("sync", dir))?;
+        if let Some((log, len)) = &self.tail {
+            let short = dir.join(names::unfinished_log(self.zxid));
+            copy_start(disk, log, &short, *len)?;
+            disk.rename(&short, log).map_err(at("rename", short))?;
+            disk.sync_dir(&dir).map_err(at("sync", dir))?;
+        }
         info!(zxid = format_args!("0x{:x}", self.zxid), "log truncated");
         Ok(())
     }
