@@ -1,11 +1,11 @@
 //! What can go wrong with a data directory, said so that an operator knows which file to look at.
 //!
 //! Three families. The operating system refused something ([`JournalError::Io`]); the files say
-//! something that no crash of a correct server can leave behind (`Corrupt`, `Hole`, `NoSnapshot`);
-//! or the journal was asked for something it must not do (`Poisoned`, `Locked`, `Misplaced`,
-//! `MissingDirectory`, `EntryLength`, `Exists`, `CannotTruncate`). Nothing here is retried by this crate. In
-//! particular a failed sync is final: the kernel may have dropped the dirty pages and would
-//! report success the second time.
+//! something that no crash of a correct server can leave behind (`Corrupt`, `Hole`, `NoSnapshot`,
+//! `EpochBehind`, `EpochFile`, `EpochNotAccepted`); or the journal was asked for something it must
+//! not do (`Poisoned`, `Locked`, `Misplaced`, `MissingDirectory`, `EntryLength`, `Exists`,
+//! `CannotTruncate`). Nothing here is retried by this crate. In particular a failed sync is final:
+//! the kernel may have dropped the dirty pages and would report success the second time.
 
 use std::io;
 use std::path::PathBuf;
@@ -55,6 +55,56 @@ pub enum JournalError {
         len: usize,
         /// [`Settings::entry_len_max`](crate::Settings::entry_len_max).
         limit: usize,
+    },
+
+    /// The log holds transactions of an epoch that the member has never joined.
+    #[error(
+        "{} says {current}, but the log holds transactions of epoch {logged}, which {} does not \
+         account for; restore both files, or move the version-2 directory away and synchronize \
+         from the ensemble",
+        current_file.display(),
+        accepted_file.display()
+    )]
+    EpochBehind {
+        /// The file of the accepted epoch, which says less than `logged` or is missing.
+        accepted_file: PathBuf,
+        /// The file of the current epoch.
+        current_file: PathBuf,
+        /// What it says.
+        current: i64,
+        /// Epoch of the last transaction logged.
+        logged: i64,
+    },
+
+    /// A file of an epoch holds something else.
+    #[error(
+        "{} does not hold an epoch, a decimal number; restore it, or move the version-2 directory \
+         away and synchronize from the ensemble",
+        file.display()
+    )]
+    EpochFile {
+        /// The file.
+        file: PathBuf,
+    },
+
+    /// The member has joined an epoch that it never accepted: one of two files was lost or
+    /// restored without the other.
+    #[error(
+        "{} says {accepted}, but {} or the log says {current}, and an epoch is accepted before it is \
+         joined; restore both files, or move the version-2 directory away and synchronize from the \
+         ensemble",
+        accepted_file.display(),
+        current_file.display()
+    )]
+    EpochNotAccepted {
+        /// The file of the accepted epoch.
+        accepted_file: PathBuf,
+        /// What it says.
+        accepted: i64,
+        /// The file of the current epoch.
+        current_file: PathBuf,
+        /// What it says or, if there is none, the epoch of the last transaction logged.
+        current: i64,
     },
 
     /// The log file that the next record asks for exists and holds records already.

@@ -12,6 +12,11 @@
 //! refuses and names the file. Records that were appended but not synced may come back or not, as
 //! a prefix.
 //!
+//! The same holds for what a member of an ensemble does besides: a truncation leaves a prefix of the
+//! old history that reaches the cut, an installed image takes over as a whole or not at all, and an
+//! epoch is the old or the new one. Which files say so, and what an operator can do about a
+//! directory that was lost, is in `docs/data-directory.md`.
+//!
 //! # Use
 //!
 //! ```no_run
@@ -53,6 +58,10 @@
 //! # }
 //! ```
 //!
+//! A member of an ensemble sets [`Settings::member`], asks [`Journal::read_epochs`] after the
+//! replay and [`Journal::votes`] before it takes part in anything, and writes only images of what
+//! was committed.
+//!
 //! # Map
 //!
 //! | file | what |
@@ -63,29 +72,40 @@
 //! | `format.rs`, `names.rs` | pure: record bytes and file names |
 //! | `reader.rs` | one log front to back; torn or damaged |
 //! | `log.rs`, `due.rs` | open, append, sync, roll; when a snapshot is due |
+//! | `member.rs` | what a leader may have a member do: truncate, install, epochs |
 //! | `truncate.rs` | taking back what a leader does not have |
+//! | `install.rs` | a received image takes the place of everything |
+//! | `epochs.rs` | promised and joined: two files and their recovery |
+//! | `votes.rs` | whether a member has lost something |
+//! | `range.rs` | logged transactions for a learner that is far behind |
 //! | `snapshot.rs`, `snappy.rs` | write, verify, read |
 //! | `listing.rs`, `recover.rs` | files → image and records, or a named refusal |
 //! | `retain.rs` | removing what no start needs |
-//! | `lock.rs` | one server per directory |
+//! | `files.rs`, `lock.rs` | single steps; one server per directory |
 //! | `error.rs` | what can go wrong |
 //!
-//! `format`, `names`, `settings`, `due` ← `error`, `disk` ← `reader`, `snapshot` ← `listing` ←
-//! `recover`, `retain`, `truncate` ← `log`.
+//! `format`, `names`, `settings`, `due` ← `error`, `disk` ← `files` ← `reader`, `snapshot`,
+//! `epochs` ← `listing`, `votes` ← `recover`, `retain`, `truncate`, `install` ← `log`, `range` ←
+//! `member`.
 //!
-//! Sources: `FileTxnLog`, `FileSnap`, `FileTxnSnapLog`, `FilePadding`, `SyncRequestProcessor` and
-//! `PurgeTxnLog` of Apache ZooKeeper.
+//! Sources: `FileTxnLog`, `FileSnap`, `FileTxnSnapLog`, `FilePadding`, `SyncRequestProcessor`,
+//! `PurgeTxnLog`, `QuorumPeer` and `LearnerHandler` of Apache ZooKeeper.
 
 #![forbid(unsafe_code)]
 
 mod disk;
 mod due;
+mod epochs;
 mod error;
+mod files;
 mod format;
+mod install;
 mod listing;
 mod lock;
 mod log;
+mod member;
 mod names;
+mod range;
 mod reader;
 mod recover;
 mod retain;
@@ -94,12 +114,15 @@ mod snappy;
 mod snapshot;
 pub mod testing;
 mod truncate;
+mod votes;
 
 pub use disk::{Disk, DiskFile, RealDisk};
+pub use epochs::Epochs;
 pub use error::JournalError;
 pub use format::{Defect, Record};
 pub use lock::LOCK_FILE;
 pub use log::Journal;
+pub use range::{LogRange, read_range};
 pub use recover::{Records, Recovered};
 pub use retain::{RETAIN_MIN, retain};
 pub use settings::Settings;

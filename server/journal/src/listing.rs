@@ -21,6 +21,8 @@ pub(crate) struct Listing {
     pub(crate) logs: Vec<i64>,
     /// Snapshots whose writing did not finish, with the zxid of their name.
     pub(crate) unfinished: Vec<(i64, PathBuf)>,
+    /// Zxid of the received snapshot that was about to replace everything.
+    pub(crate) install: Option<i64>,
 }
 
 impl Listing {
@@ -55,6 +57,7 @@ impl Listing {
                     return Err(JournalError::Misplaced { file });
                 }
                 FileName::Unfinished(zxid) => self.unfinished.push((zxid, file)),
+                FileName::Install(zxid) => self.install = Some(zxid),
                 FileName::Other => {}
             }
         }

@@ -1,4 +1,4 @@
-//! The journal: opening a directory, appending, syncing, rolling, truncating.
+//! The journal: opening a directory, appending, syncing, rolling.
 //!
 //! A batch is one write, and zeros are written ahead in the same call when it comes near the end
 //! of the file. Real zeros, not a hole: syncing into blocks that exist already leaves the file
@@ -17,15 +17,18 @@ use tracing::{debug, info};
 
 use crate::disk::{Disk, DiskFile};
 use crate::due::Due;
+use crate::epochs::Epochs;
 use crate::error::{JournalError, at};
+use crate::files;
 use crate::format::{self, ENTRY_LEN_MIN, LOG_HEADER};
+use crate::install;
 use crate::listing::Listing;
 use crate::lock;
 use crate::names;
 use crate::reader::{Header, LogReader, Step};
 use crate::recover::{self, Opening, Recovered, opening};
 use crate::settings::Settings;
-use crate::truncate;
+use crate::votes;
 
 /// Zeros are written ahead once fewer than this many bytes of them are left.
 const RESERVE_LEN: u64 = 4096;
@@ -37,10 +40,13 @@ const BUFFER_KEPT: usize = 1024 * 1024;
 /// Holds the lock of the data directory until dropped. Blocking; one owner.
 #[derive(Debug)]
 pub struct Journal<D: Disk> {
-    disk: D,
-    settings: Settings,
+    pub(crate) disk: D,
+    pub(crate) settings: Settings,
     log: Option<OpenLog<D::File>>,
-    zxid_last: Option<i64>,
+    pub(crate) zxid_last: Option<i64>,
+    /// As `member.rs` has it.
+    pub(crate) votes: bool,
+    pub(crate) epochs: Option<Epochs>,
     poisoned: bool,
     due: Due,
     buffer: Vec<u8>,
@@ -61,8 +67,9 @@ struct OpenLog<F> {
 impl<D: Disk> Journal<D> {
     /// Takes the directories of `settings`, and says what they hold.
     ///
-    /// Creates what is missing, clears what an interrupted start or snapshot left, and makes sure
-    /// that everything recovery is about to return is durable. No log is opened for writing: the
+    /// Creates what is missing, clears what an interrupted start or snapshot left, ends an
+    /// interrupted installation, and makes sure that everything recovery is about to return is
+    /// durable. No log is opened for writing: the
     /// first append starts a new file, as in Apache. When the directory is new, write the snapshot
     /// of the empty tree (zxid 0) before the first append, because logs without any snapshot are
     /// refused at the next start.
@@ -72,8 +79,7 @@ impl<D: Disk> Journal<D> {
     /// [`JournalError::NoSnapshot`], [`JournalError::Corrupt`] for the header of the newest log,
     /// or [`JournalError::Io`].
     pub fn open(disk: D, settings: Settings) -> Result<(Journal<D>, Recovered<D>), JournalError> {
-        let mut dirs = vec![settings.snapshot_dir(), settings.txn_dir()];
-        dirs.dedup();
+        let dirs = settings.dirs();
         for dir in &dirs {
             if settings.autocreate {
                 disk.create_dirs(dir).map_err(at("create", dir))?;
@@ -89,6 +95,9 @@ impl<D: Disk> Journal<D> {
             .map(|dir| lock::take(&disk, dir))
             .collect::<Result<_, _>>()?;
         let mut listing = Listing::read(&disk, &settings)?;
+        if install::resume(&disk, &settings, &listing)? {
+            listing = Listing::read(&disk, &settings)?;
+        }
         clear_blank_log(&disk, &settings, &mut listing)?;
         for (_, file) in &listing.unfinished {
             disk.remove(file).map_err(at("remove", file))?;
@@ -107,7 +116,10 @@ impl<D: Disk> Journal<D> {
             disk.sync_dir(dir).map_err(at("sync", dir))?;
         }
         let recovered = Recovered::new(disk.clone(), settings.clone(), listing)?;
+        let empty = recovered.is_empty();
         let journal = Journal {
+            votes: !settings.member || votes::recover(&disk, &settings, empty)?,
+            epochs: None,
             due: Due::new(&settings),
             disk,
             settings,
@@ -224,43 +236,20 @@ impl<D: Disk> Journal<D> {
         Ok(())
     }
 
-    /// Removes every transaction above `zxid`, as a leader that does not have them orders (TRUNC),
-    /// durably. Returns what is left: load it into a fresh store. The next append starts a file.
-    ///
-    /// No snapshot may be in the making and no [`retain`](crate::retain) under way.
-    ///
-    /// # Errors
-    /// [`JournalError::CannotTruncate`] when `zxid` is not in the log or no snapshot reaches back
-    /// to it: nothing was changed, ask for a snapshot instead. [`JournalError::Io`] before
-    /// anything was changed or in the middle; in both cases the journal is poisoned, and the next
-    /// start finds a prefix of the old history that reaches `zxid` at least.
-    pub fn truncate(&mut self, zxid: i64) -> Result<Recovered<D>, JournalError> {
-        self.roll()?;
-        let cut = match truncate::plan(&self.disk, &self.settings, zxid) {
-            Err(error @ JournalError::CannotTruncate { .. }) => return Err(error),
-            planned => self.poison(planned)?,
-        };
-        let done = cut.carry_out(&self.disk, &self.settings);
-        self.poison(done)?;
-        self.zxid_last = Some(zxid);
-        let listing = Listing::read(&self.disk, &self.settings);
-        let listing = self.poison(listing)?;
-        Recovered::new(self.disk.clone(), self.settings.clone(), listing)
-    }
-
-    /// Says that the next transaction comes after `zxid`: the last one replayed, or that of a
-    /// snapshot received and written since. Until it is said the first append may be any.
+    /// Says that the next transaction comes after `zxid`, the last one replayed. Until it is said
+    /// the first append may be any.
     pub fn resume_after(&mut self, zxid: i64) {
         self.zxid_last = Some(zxid);
     }
 
     /// The transaction that the next one has to follow: appended last, synced or not, or set by
-    /// [`truncate`](Self::truncate) or [`resume_after`](Self::resume_after); `None` before.
+    /// [`truncate`](Self::truncate), [`install`](Self::install) or
+    /// [`resume_after`](Self::resume_after); `None` before.
     pub fn zxid_last(&self) -> Option<i64> {
         self.zxid_last
     }
 
-    fn usable(&self) -> Result<(), JournalError> {
+    pub(crate) fn usable(&self) -> Result<(), JournalError> {
         if self.poisoned {
             Err(JournalError::Poisoned)
         } else {
@@ -268,7 +257,7 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    fn poison<T>(&mut self, result: Result<T, JournalError>) -> Result<T, JournalError> {
+    pub(crate) fn poison<T>(&mut self, result: Result<T, JournalError>) -> Result<T, JournalError> {
         self.poisoned |= result.is_err();
         result
     }
@@ -294,12 +283,7 @@ impl<D: Disk> Journal<D> {
     }
 
     fn create_log(&self, path: &Path) -> Result<OpenLog<D::File>, JournalError> {
-        match self.disk.remove(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(at("remove", path)(error));
-            }
-            _ => {}
-        }
+        files::clear(&self.disk, path)?;
         let mut file = self.disk.create(path).map_err(at("create", path))?;
         let position = LOG_HEADER.len() as u64;
         let len = self.len_wanted(position, position);

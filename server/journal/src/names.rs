@@ -42,6 +42,8 @@ pub(crate) enum FileName {
     Snapshot(i64, Compression),
     /// A snapshot or the copy of a log that was being written when its server stopped.
     Unfinished(i64),
+    /// A received snapshot was about to take the place of everything else; see `install.rs`.
+    Install(i64),
     Other,
 }
 
@@ -49,6 +51,9 @@ impl FileName {
     pub(crate) fn parse(name: &str) -> FileName {
         if let Some(rest) = name.strip_prefix("log.") {
             return zxid(rest).map_or(FileName::Other, FileName::Log);
+        }
+        if let Some(rest) = name.strip_prefix(".install.") {
+            return zxid(rest).map_or(FileName::Other, FileName::Install);
         }
         let copy = name
             .strip_prefix(".snapshot.")
@@ -91,6 +96,10 @@ pub(crate) fn unfinished_log(zxid: i64) -> String {
     format!(".log.{zxid:x}.tmp")
 }
 
+pub(crate) fn install(zxid: i64) -> String {
+    format!(".install.{zxid:x}")
+}
+
 /// Only the one spelling that servers write: another one would name a file nobody opens.
 fn zxid(digits: &str) -> Option<i64> {
     let zxid = i64::from_str_radix(digits, 16).ok()?;
@@ -119,6 +128,7 @@ mod tests {
         );
         let copy = FileName::parse(&unfinished_log(zxid));
         assert_eq!(copy, FileName::Unfinished(zxid));
+        assert_eq!(FileName::parse(&install(zxid)), FileName::Install(zxid));
     }
 
     #[test]
@@ -140,7 +150,10 @@ mod tests {
             "snapshot.11111111111111111",
             "currentEpoch",
             "acceptedEpoch.tmp",
+            ".install.01",
             ".lockkeeper.lock",
+            ".lockkeeper.member",
+            "lockkeeper.member",
             "",
         ] {
             assert_eq!(FileName::parse(name), FileName::Other, "{name}");

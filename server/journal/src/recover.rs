@@ -207,19 +207,13 @@ impl<D: Disk> Recovered<D> {
         let below = self
             .logs
             .partition_point(|&name| name <= base.saturating_add(1));
-        let dir = self.settings.txn_dir();
         let first = below.saturating_sub(1);
-        Records {
-            files: self.logs[first..]
-                .iter()
-                .map(|&zxid| dir.join(names::log(zxid)))
-                .collect(),
-            disk: self.disk.clone(),
-            entry_len_max: self.settings.entry_len_max,
-            reader: None,
-            base,
-            last,
-        }
+        Records::new(&self.disk, &self.settings, &self.logs[first..], base, last)
+    }
+
+    /// Whether there is neither a snapshot that may load nor a log.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == Start::Empty
     }
 }
 
@@ -231,9 +225,38 @@ pub struct Records<D: Disk> {
     reader: Option<LogReader<D::File>>,
     base: i64,
     last: Option<i64>,
+    skipped: Option<i64>,
 }
 
 impl<D: Disk> Records<D> {
+    /// Those of `logs`, oldest first, behind `base`; see [`link`].
+    pub(crate) fn new(
+        disk: &D,
+        settings: &Settings,
+        logs: &[i64],
+        base: i64,
+        last: Option<i64>,
+    ) -> Self {
+        let dir = settings.txn_dir();
+        Records {
+            files: logs
+                .iter()
+                .map(|&zxid| dir.join(names::log(zxid)))
+                .collect(),
+            disk: disk.clone(),
+            entry_len_max: settings.entry_len_max,
+            reader: None,
+            base,
+            last,
+            skipped: None,
+        }
+    }
+
+    /// The last transaction that was passed over because it is not behind the base.
+    pub(crate) fn skipped(&self) -> Option<i64> {
+        self.skipped
+    }
+
     fn step(&mut self) -> Result<Option<Record>, JournalError> {
         loop {
             if self.reader.is_none() {
@@ -247,7 +270,7 @@ impl<D: Disk> Records<D> {
             };
             match reader.next()? {
                 Step::Record(record) => match link(self.base, self.last, record.zxid) {
-                    Link::Skip => {}
+                    Link::Skip => self.skipped = Some(record.zxid),
                     Link::Replay => {
                         self.last = Some(record.zxid);
                         return Ok(Some(record));

@@ -23,6 +23,7 @@ use flate2::read::GzDecoder;
 
 use crate::disk::{Disk, DiskFile, Sequential};
 use crate::error::{JournalError, at};
+use crate::files;
 use crate::names::{self, Compression, SnapshotName};
 use crate::settings::Settings;
 use crate::snappy::SnappyReader;
@@ -120,9 +121,13 @@ impl<D: Disk> Snapshot<D> {
 /// Writes the snapshot of the tree at `zxid` and returns its path.
 ///
 /// `image` writes fields 4 to 9 of the layout (sessions to end of znodes) and should come from a
-/// frozen tree. Needs no [`Journal`](crate::Journal), so it can run on another thread while the
-/// log goes on; one call at a time per directory. Nothing is at the final name until all of it is
-/// durable. A file of the same name is replaced.
+/// frozen tree. `zxid` and everything before it must be committed: a transaction that is taken back
+/// ([`Journal::truncate`](crate::Journal::truncate)) takes every snapshot that holds it along, and
+/// an Apache server that went on with the directory would keep it for ever.
+///
+/// Needs no [`Journal`](crate::Journal), so it can run on another thread while the log goes on; one
+/// call at a time per directory, and none during a truncation or an installation. Nothing is at the
+/// final name until all of it is durable. A file of the same name is replaced.
 ///
 /// # Errors
 /// [`JournalError::Io`]; then no snapshot was added, and the unfinished file is removed if that
@@ -134,18 +139,40 @@ pub fn write_snapshot<D: Disk>(
     digest: Option<Digest>,
     image: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
 ) -> Result<PathBuf, JournalError> {
-    let dir = settings.snapshot_dir();
-    let unfinished = dir.join(names::unfinished(zxid));
-    let target = dir.join(names::snapshot(zxid, Compression::None));
+    let unfinished = prepare(disk, settings, zxid, digest, image)?;
+    publish(disk, settings, zxid, unfinished)
+}
+
+/// Writes and syncs the file under its unfinished name.
+pub(crate) fn prepare<D: Disk>(
+    disk: &D,
+    settings: &Settings,
+    zxid: i64,
+    digest: Option<Digest>,
+    image: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+) -> Result<PathBuf, JournalError> {
+    let unfinished = settings.snapshot_dir().join(names::unfinished(zxid));
     let written = write_file(disk, &unfinished, zxid, digest, image);
     if let Err(error) = written {
         // Best effort: the next start clears it as well.
         let _ = disk.remove(&unfinished);
         return Err(error);
     }
+    Ok(unfinished)
+}
+
+/// Gives what was prepared its final name, durably.
+pub(crate) fn publish<D: Disk>(
+    disk: &D,
+    settings: &Settings,
+    zxid: i64,
+    unfinished: PathBuf,
+) -> Result<PathBuf, JournalError> {
+    let dir = settings.snapshot_dir();
+    let target = dir.join(names::snapshot(zxid, Compression::None));
     disk.rename(&unfinished, &target)
-        .map_err(at("rename", &unfinished))?;
-    disk.sync_dir(&dir).map_err(at("sync", &dir))?;
+        .map_err(at("rename", unfinished))?;
+    disk.sync_dir(&dir).map_err(at("sync", dir))?;
     Ok(target)
 }
 
@@ -156,12 +183,7 @@ fn write_file<D: Disk>(
     digest: Option<Digest>,
     image: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), JournalError> {
-    match disk.remove(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(at("remove", file)(error));
-        }
-        _ => {}
-    }
+    files::clear(disk, file)?;
     let mut writer = SealWriter::new(disk.create(file).map_err(at("create", file))?);
     let mut write = || {
         writer.write_all(&HEADER)?;

@@ -73,6 +73,31 @@ fn a_log_of_apache_is_read_and_written_again_byte_for_byte() {
 }
 
 #[test]
+fn a_directory_of_an_apache_member_is_one_here() {
+    let disk = SimDisk::new();
+    common::snapshot(&disk, &settings(), 0x1_0000_0000, b"new leader");
+    disk.put("/data/version-2/log.100000001", unhex(LOG));
+    for file in ["acceptedEpoch", "currentEpoch"] {
+        disk.put(format!("/data/version-2/{file}"), unhex("31"));
+    }
+    let member = Settings {
+        member: true,
+        ..settings()
+    };
+    let (mut journal, _, records) = recover(&disk, &member).expect("Apache wrote it");
+    assert!(journal.votes());
+    let last = records.last().expect("two").zxid;
+    let epochs = journal.read_epochs(last).expect("Apache wrote them");
+    assert_eq!((epochs.accepted, epochs.current), (1, 1));
+    journal.write_accepted(2).expect("no fault");
+    journal.write_current(2).expect("no fault");
+    for file in ["acceptedEpoch", "currentEpoch"] {
+        let written = disk.get(format!("/data/version-2/{file}"));
+        assert_eq!(written, Some(unhex("32")), "{file}");
+    }
+}
+
+#[test]
 fn snapshot_tails_are_those_of_apache() {
     let disk = SimDisk::new();
     let digest = Digest {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod model;
+
 use std::io::{self, Read, Write};
 
 use bytes::Bytes;
