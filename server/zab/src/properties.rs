@@ -31,12 +31,16 @@ pub fn parse(text: &str) -> Result<Vec<Property>, BadEscape> {
         if first.is_empty() || first.starts_with(['#', '!']) {
             continue;
         }
-        let mut logical = first.to_owned();
-        while ends_in_backslash(&logical) {
-            logical.pop();
-            let Some((_, next)) = lines.next() else { break };
-            logical.push_str(next.trim_start_matches(BLANKS));
+        let mut logical = String::new();
+        let mut piece = first;
+        while ends_in_backslash(piece) {
+            logical.push_str(&piece[..piece.len() - 1]);
+            piece = match lines.next() {
+                Some((_, next)) => next.trim_start_matches(BLANKS),
+                None => "",
+            };
         }
+        logical.push_str(piece);
         let (key, value) = split(&logical);
         let key = unescape(key).ok_or(BadEscape { line })?;
         let value = unescape(value).ok_or(BadEscape { line })?;
@@ -157,6 +161,7 @@ mod tests {
             ("a=one\\\n   two", "a", "onetwo"),
             ("a=one\\\r\n\ttwo", "a", "onetwo"),
             ("a=one\\\\\nb", "a", "one\\"),
+            ("a=one\\\\\\\n\\\\\\\n two", "a", "one\\\\two"),
             ("a=one\\\n# two", "a", "one# two"),
             ("a=b\\", "a", "b"),
             ("a=b # c", "a", "b # c"),

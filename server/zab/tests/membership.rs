@@ -226,37 +226,22 @@ fn weights_default_to_one_for_participants() {
 }
 
 #[test]
-fn a_dynamic_file_has_its_version_in_its_name() {
+fn the_lines_of_a_dynamic_file_and_the_version_in_its_name() {
     let lines = "server.10=a:1:2:participant;0.0.0.0:2181\nserver.2=b:1:2:participant";
-    let membership = Membership::from_dynamic_file("zoo.cfg.dynamic.100000005", lines);
-    let membership = membership.expect("a membership");
-    assert_eq!(membership.version(), 0x1_0000_0005);
+    let membership = parse(&format!("{lines}\nversion=7"));
     assert_eq!(membership.to_dynamic_file(), lines, "sorted as text");
-
-    for (name, version) in [("zoo.cfg.dynamic", 0), ("dynamic", 0), ("a.b/c.1f", 0x1f)] {
-        let membership = Membership::from_dynamic_file(name, lines).expect("a membership");
-        assert_eq!(membership.version(), version, "{name}");
+    for (name, version) in [
+        ("zoo.cfg.dynamic.100000005", 0x1_0000_0005),
+        ("zoo.cfg.dynamic.next", 0),
+        ("dynamic", 0),
+    ] {
+        assert_eq!(Membership::version_in_name(name), version, "{name}");
     }
-    assert_eq!(
-        Membership::from_dynamic_file("x.1", &format!("{lines}\nversion=1")),
-        Err(MembershipError::VersionInFile)
-    );
 }
 
 #[test]
 fn settings_of_a_static_file() {
     let settings = [("server.1", "a:1:2"), ("weight.1", "2"), ("group.1", "1")];
-    for (key, _) in settings {
-        assert!(Membership::has_key(key), "{key}");
-    }
-    for key in [
-        "clientPort",
-        "serverCnxnFactory",
-        "version",
-        "standaloneEnabled",
-    ] {
-        assert!(!Membership::has_key(key), "{key}");
-    }
     let membership = Membership::from_settings(settings, 7).expect("a membership");
     assert_eq!(
         membership.to_string(),
@@ -338,9 +323,8 @@ proptest! {
         if let Ok(membership) = text.parse::<Membership>() {
             let told = membership.to_string().parse::<Membership>();
             prop_assert_eq!(told.as_ref(), Ok(&membership));
-            let file = membership.to_dynamic_file();
-            let read = Membership::from_dynamic_file("x.7", &file);
-            prop_assert_eq!(read, Ok(membership.with_version(7)));
+            let read = membership.to_dynamic_file().parse::<Membership>();
+            prop_assert_eq!(read, Ok(membership.with_version(0)));
         }
     }
 }

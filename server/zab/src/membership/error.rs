@@ -98,7 +98,4 @@ pub enum MembershipError {
         /// The key.
         key: String,
     },
-    /// A dynamic file has a version, which its name should tell.
-    #[error("a dynamic file must not have a version line: its name tells the version")]
-    VersionInFile,
 }

@@ -22,15 +22,6 @@ impl Membership {
         Bytes::from(self.to_string())
     }
 
-    /// Reads a dynamic configuration file, whose name tells the version.
-    pub fn from_dynamic_file(name: &str, text: &str) -> Result<Self, MembershipError> {
-        let lines = Lines::from_text(text)?;
-        match lines.version {
-            Some(_) => Err(MembershipError::VersionInFile),
-            None => lines.build(Self::version_in_name(name)),
-        }
-    }
-
     /// Makes a membership of settings, such as those of a static file: `server.N`, `group.N` and
     /// `weight.N`, of which the last of each key counts.
     pub fn from_settings<'a>(
@@ -43,13 +34,6 @@ impl Membership {
         }
         let version = lines.version.unwrap_or(version);
         lines.build(version)
-    }
-
-    /// Whether a key is one of those that make a membership.
-    pub fn has_key(key: &str) -> bool {
-        ["server.", "group", "weight"]
-            .iter()
-            .any(|family| key.starts_with(family))
     }
 
     /// The version that the name of a dynamic file tells: what follows its last dot, read as a
