@@ -17,6 +17,9 @@
 //!   better can come. Gone is who was heard in the life of this process and cannot be reached now; who
 //!   was never heard may be just about to start, as in an ensemble that starts as a whole.
 //! - A message read during the last wait counts like any other, where Apache's servers drop it.
+//! - A server without a vote that asks while nobody leads is told the vote of this election, where
+//!   Apache's servers tell the leader of the last one; and nothing if it is in a later round, since
+//!   it has no use for votes of an earlier one.
 //! - With reconfiguration off, the memberships of others are not even looked at (ZOOKEEPER-3829).
 
 mod effect;
