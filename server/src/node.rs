@@ -340,8 +340,8 @@ impl<D: Disk> Node<D> {
                 touched.push(connection);
             }
             Input::Ended(connection) => {
-                self.replica
-                    .disconnect(connection, &mut lock(&self.shared.watches));
+                let mut watches = lock(&self.shared.watches);
+                self.replica.disconnect(connection, &mut watches, outlet);
                 outlet.remove(connection);
             }
             Input::Durable(_) | Input::DiskFailed(_) | Input::Stop => {}

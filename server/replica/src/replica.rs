@@ -259,13 +259,22 @@ impl Replica {
         }
     }
 
-    /// A connection has ended; its session lives on until it is resumed or expires.
-    pub fn disconnect(&mut self, connection: ConnectionId, watches: &mut Watches) {
+    /// A connection has ended; its session lives on until it is resumed or expires, for a full
+    /// timeout from when it was last heard of: `clients` still knows when that was.
+    pub fn disconnect(
+        &mut self,
+        connection: ConnectionId,
+        watches: &mut Watches,
+        clients: &impl Clients,
+    ) {
         watches.drop_connection(connection);
         if let Some(entry) = self.connections.remove(&connection)
             && self.owners.get(&entry.session) == Some(&connection)
         {
             self.owners.remove(&entry.session);
+            if let Some(heard_ms) = clients.heard_ms(connection) {
+                self.expiry.touch(entry.session, heard_ms);
+            }
         }
     }
 
@@ -334,7 +343,7 @@ impl Replica {
         watches: &mut Watches,
         clients: &mut impl Clients,
     ) {
-        self.disconnect(connection, watches);
+        self.disconnect(connection, watches, clients);
         clients.close(connection);
     }
 

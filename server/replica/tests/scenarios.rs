@@ -148,6 +148,21 @@ fn never_before_the_timeout() {
 }
 
 #[test]
+fn a_session_whose_link_breaks_keeps_its_full_timeout() {
+    let mut world = World::new();
+    let one = world.connected(1);
+    world.clients.heard_ms.insert(one, 900);
+    world.now_ms = 950;
+    world.disconnect(one);
+    for now_ms in 950..900 + TIMEOUT_MS as u64 {
+        world.tick(now_ms);
+        assert_eq!(world.replica.outstanding(), 0, "{now_ms} ms");
+    }
+    world.tick(900 + EXPIRED_MS);
+    assert_eq!(world.replica.outstanding(), 1);
+}
+
+#[test]
 fn a_stall_of_the_process_is_nobodys_silence() {
     let mut world = World::new();
     let one = world.connected(1);

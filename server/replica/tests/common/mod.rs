@@ -167,7 +167,8 @@ impl World {
     }
 
     pub fn disconnect(&mut self, connection: ConnectionId) {
-        self.replica.disconnect(connection, &mut self.watches);
+        self.replica
+            .disconnect(connection, &mut self.watches, &self.clients);
     }
 
     pub fn is_closed(&self, connection: ConnectionId) -> bool {
