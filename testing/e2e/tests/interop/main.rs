@@ -14,6 +14,7 @@ mod common;
 mod directories;
 mod failover;
 mod holders;
+mod members;
 mod mutexes;
 mod partitions;
 mod recipes;
