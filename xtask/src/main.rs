@@ -34,7 +34,8 @@ usage: cargo xtask COMMAND
   test-python  run those of the Python package only
   interop    run the tests that need Java and Python software, which is fetched first;
              further words go to the test program, such as a part of a name; --recipes
-             means those of recipes, and the recipes' own tests on Apache's server
+             means those of recipes, and the recipes' own tests on Apache's server; --mixed
+             means ensembles of servers of different makes, and prints what each one went through
   crash-loop [--restarts N] [--seed N]
              kill our server while it is written to, 200 times unless told otherwise, and
              look for every acknowledged write after each restart
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         ["test-c", peer] => test_c::run(peer),
         ["test-python"] => suites::run_python(),
         ["interop", "--recipes"] => interop::recipes(),
+        ["interop", "--mixed"] => interop::run(&["mixed::", "--show-output"]),
         ["interop", ref filters @ ..] => interop::run(filters),
         ["crash-loop", ref flags @ ..] => crash_loop::run(flags),
         ["bench", ref options @ ..] => bench::run(options),

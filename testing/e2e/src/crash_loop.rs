@@ -4,26 +4,29 @@
 //! acknowledgements, or while it starts, the server is killed; on the same folder it must then show
 //! every write that was acknowledged before. A write whose reply did not come may be there or not.
 //! SIGKILL leaves what was written in the system's cache, so this judges the order of writing and
-//! answering and the recovery, not the syncs.
+//! answering and the recovery, not the syncs. [`members`] does the same to an ensemble.
+
+pub mod members;
+mod writer;
 
 use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::process::Process;
-use crate::raw::{Raw, Reply};
+use crate::raw::Raw;
 use crate::scratch::{Scratch, free_port};
 use crate::wait;
 
+use writer::Writer;
+
 const WRITERS: usize = 4;
-/// Requests of a writer under way at a time.
-const DEPTH: usize = 32;
 /// Acknowledgements in one life of the server.
 const ACKNOWLEDGED_MAX: u64 = 1500;
 /// Of this many lives, one ends before it serves.
@@ -76,8 +79,7 @@ fn live_often(victim: &mut Victim, restarts: usize, mut random: Random) -> io::R
         victim.start()?;
         victim.await_serving()?;
         for writer in &writers {
-            let latest = writer.creates.last().cloned();
-            writer.check(victim.address, latest.as_slice())?;
+            writer.check_latest(victim.address)?;
         }
         let target = 1 + random.below(ACKNOWLEDGED_MAX);
         live_and_die(victim, &mut writers, target)?;
@@ -85,7 +87,7 @@ fn live_often(victim: &mut Victim, restarts: usize, mut random: Random) -> io::R
     victim.start()?;
     victim.await_serving()?;
     for writer in &writers {
-        writer.check(victim.address, &writer.creates)?;
+        writer.check_all(victim.address)?;
     }
     Ok(Report {
         restarts,
@@ -98,12 +100,17 @@ fn live_often(victim: &mut Victim, restarts: usize, mut random: Random) -> io::R
 fn live_and_die(victim: &mut Victim, writers: &mut [Writer], target: u64) -> io::Result<()> {
     let address = victim.address;
     let (told, acknowledged) = mpsc::channel();
+    // A writer's end is the end of its connection.
+    let never = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let threads: Vec<_> = writers
             .iter_mut()
             .map(|writer| {
-                let told = told.clone();
-                scope.spawn(move || writer.write(address, &told))
+                let (told, never) = (told.clone(), &never);
+                scope.spawn(move || match Raw::connect(address) {
+                    Ok(raw) => writer.write(raw, &told, never),
+                    Err(_) => Ok(()),
+                })
             })
             .collect();
         drop(told);
@@ -120,109 +127,6 @@ fn live_and_die(victim: &mut Victim, writers: &mut [Writer], target: u64) -> io:
         let ended = ends.try_for_each(|end| end.expect("a writer does not panic"));
         alive.and(ended)
     })
-}
-
-/// What one writer knows.
-#[derive(Debug)]
-struct Writer {
-    name: String,
-    /// The number of the next write; writes whose fate is unknown keep theirs.
-    next: usize,
-    /// Numbers of acknowledged creates, a range for each life.
-    creates: Vec<Range<usize>>,
-    /// The last number set that was acknowledged, and the last that was sent.
-    set_acknowledged: usize,
-    set_sent: usize,
-    acknowledged: usize,
-}
-
-impl Writer {
-    fn new(number: usize) -> Self {
-        Self {
-            name: format!("/writer-{number}"),
-            next: 1,
-            creates: Vec::new(),
-            set_acknowledged: 0,
-            set_sent: 0,
-            acknowledged: 0,
-        }
-    }
-
-    fn child(&self, number: usize) -> String {
-        format!("{}/{number}", self.name)
-    }
-
-    /// Writes until the connection ends: each number is created, then set on the parent.
-    fn write(&mut self, address: SocketAddr, told: &mpsc::Sender<()>) -> io::Result<()> {
-        let Ok(mut raw) = Raw::connect(address) else {
-            return Ok(());
-        };
-        raw.send_create(&self.name, b"0")?;
-        match raw.reply()? {
-            // NodeExists: from an earlier life.
-            Some(Reply { err: 0 | -110, .. }) => {}
-            Some(reply) => return Err(self.lost(&format!("create answered {}", reply.err))),
-            None => return Ok(()),
-        }
-        let first = self.next;
-        let mut answered = 0;
-        loop {
-            while self.next - first < answered / 2 + DEPTH {
-                let value = self.next.to_string();
-                let sent = raw.send_create(&self.child(self.next), value.as_bytes());
-                if sent
-                    .and_then(|()| raw.send_set(&self.name, value.as_bytes()))
-                    .is_err()
-                {
-                    break;
-                }
-                self.set_sent = self.next;
-                self.next += 1;
-            }
-            let Some(reply) = raw.reply()? else {
-                self.creates.push(first..first + answered.div_ceil(2));
-                return Ok(());
-            };
-            if reply.err != 0 {
-                return Err(self.lost(&format!("a new znode answered {}", reply.err)));
-            }
-            if answered % 2 == 1 {
-                self.set_acknowledged = first + answered / 2;
-            }
-            answered += 1;
-            self.acknowledged += 1;
-            // Nobody counts any more once the end has been decided.
-            let _ = told.send(());
-        }
-    }
-
-    /// Looks for these creates and the last set.
-    fn check(&self, address: SocketAddr, creates: &[Range<usize>]) -> io::Result<()> {
-        let mut raw = Raw::connect(address)?;
-        for number in creates.iter().cloned().flatten() {
-            let path = self.child(number);
-            let data = raw.data(&path)?;
-            if data.as_deref() != Some(number.to_string().as_bytes()) {
-                return Err(self.lost(&format!("{path} holds {data:?}")));
-            }
-        }
-        let value = raw.data(&self.name)?;
-        let text = value.as_deref().map(String::from_utf8_lossy);
-        let number = text.as_deref().and_then(|text| text.parse().ok());
-        let possible = self.set_acknowledged..=self.set_sent;
-        match number {
-            Some(number) if possible.contains(&number) => Ok(()),
-            None if self.set_acknowledged == 0 => Ok(()),
-            _ => Err(self.lost(&format!("{text:?} is none of {possible:?}"))),
-        }
-    }
-
-    fn lost(&self, what: &str) -> io::Error {
-        io::Error::other(format!(
-            "{}: an acknowledged write is lost: {what}",
-            self.name
-        ))
-    }
 }
 
 /// The server that is killed.

@@ -8,11 +8,12 @@
 //! ```text
 //! prepare ← apache, java, python          software fetched once into target/peers
 //! process ← server ← ensemble             a server, several servers
-//! server ← network ← ensemble             members that lose sight of each other
+//! server ← network ← ensemble             members of any make that lose sight of each other
 //! process ← lines ← mutex_peer ← contend  foreign clients, driven line by line
 //! oracle                                  judges whether locks excluded each other
 //! proxy                                   loses, cuts, holds and diverts frames
 //! process, raw ← crash_loop               kills our server, looks for what it acknowledged
+//! ensemble, raw ← crash_loop              the same with members of an ensemble
 //! ```
 //!
 //! Waiting is always for a condition, with a deadline, in [`wait::until`]. Errors are
@@ -28,6 +29,7 @@ pub mod ensemble;
 pub mod four_letter;
 pub mod java;
 pub mod lines;
+mod member;
 pub mod mutex_peer;
 pub mod network;
 pub mod oracle;
@@ -41,9 +43,9 @@ pub mod scratch;
 pub mod server;
 pub mod wait;
 
-pub use ensemble::Ensemble;
+pub use ensemble::{Cast, Ensemble};
 pub use mutex_peer::MutexPeer;
-pub use network::Network;
+pub use network::{CatchUp, Network};
 pub use oracle::Oracle;
 pub use proxy::Proxy;
 pub use server::{Mode, Peer, Server, Settings};

@@ -1,28 +1,54 @@
-//! The network between the members of an ensemble of Apache's, cut and slowed on command.
+//! The network between the members of an ensemble of any make: cut, also one way only, and slowed.
 //!
-//! Members tell each other their addresses, so a proxy that only stands in their configuration is
-//! soon gone round. But a JVM leads every connection it makes through the SOCKS server that its
-//! properties name: here, one for each member. What clients connect to is not touched.
+//! Each member gets a configuration of its own, in which the others' ports are doors of this
+//! network: a quorum and an election port for every ordered pair. Members also tell each other their
+//! election addresses, and dial what they were told. So what a dialler says first is rewritten on
+//! its way: the address in it becomes the door that leads back. What clients connect to is not
+//! touched.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::server::Settings;
+use crate::member::Member;
+use crate::wait;
 
+mod initial;
+mod line;
 mod packets;
 
-use packets::Packets;
+use line::{Line, Route};
+
+/// How a leader began to bring a learner up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CatchUp {
+    /// With the transactions that the learner lacks, or nothing.
+    Diff,
+    /// With the order to cut the end of its log off.
+    Trunc,
+    /// With the whole tree.
+    Snap,
+}
+
+/// A dialler finds the leader's port closed for a moment after an election, is refused and tries
+/// again. Through a door it would see an end instead, so the line tries in its place.
+const REFUSED_MAX: Duration = Duration::from_millis(500);
 
 /// The connections between members, who count from 0 in the order of their ids.
 #[derive(Debug)]
 pub struct Network {
-    /// Where each member's SOCKS server listens.
-    doors: Vec<u16>,
+    doors: BTreeMap<(usize, usize), Door>,
     shared: Arc<Shared>,
+}
+
+/// Where one member finds another.
+#[derive(Clone, Copy, Debug)]
+struct Door {
+    quorum_port: u16,
+    election_port: u16,
 }
 
 #[derive(Debug)]
@@ -33,59 +59,70 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Who listens on a port, and whether learners dial it, as opposed to voters.
-    owners: BTreeMap<u16, (usize, bool)>,
-    /// Pairs that hear nothing of each other, both ways round.
+    /// Who is not heard by whom.
     severed: BTreeSet<(usize, usize)>,
+    /// Bytes a second from whom to whom.
+    throttled: BTreeMap<(usize, usize), u32>,
     /// Who learns of commits only later.
     lagging: Option<usize>,
     /// Packets held back since then.
     held: usize,
+    /// In the order they were sent, with the learner's number.
+    catch_ups: Vec<(usize, CatchUp)>,
     lines: Vec<Arc<Line>>,
     over: bool,
 }
 
-/// A connection that `from` made to `to`.
-#[derive(Debug)]
-struct Line {
-    from: usize,
-    to: usize,
-    /// The near end, and the far one unless the two were severed when it was made.
-    ends: Vec<TcpStream>,
-}
-
 impl Network {
-    /// A SOCKS server for each member; the members' ports follow by [`Network::admit`].
-    pub(crate) fn start(members: usize) -> io::Result<Self> {
+    /// Opens the doors between members with these ports.
+    pub(crate) fn start(members: &[Member]) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        let mut doors = Vec::new();
-        for member in 0..members {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            doors.push(listener.local_addr()?.port());
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || accept(&listener, member, &shared));
+        let mut doors = BTreeMap::new();
+        let mut listeners = Vec::new();
+        for from in 0..members.len() {
+            for to in (0..members.len()).filter(|&to| to != from) {
+                let (quorum, election) = (listen()?, listen()?);
+                let door = Door {
+                    quorum_port: quorum.local_addr()?.port(),
+                    election_port: election.local_addr()?.port(),
+                };
+                doors.insert((from, to), door);
+                listeners.push((from, to, quorum, election));
+            }
+        }
+        for (from, to, quorum, election) in listeners {
+            let member = &members[to];
+            let back = Some(doors[&(to, from)].election_port);
+            for (listener, port, back) in [
+                (quorum, member.quorum_port, None),
+                (election, member.election_port, back),
+            ] {
+                let shared = Arc::clone(&shared);
+                let route = Route {
+                    from,
+                    to,
+                    port,
+                    back,
+                };
+                thread::spawn(move || accept(&listener, route, &shared));
+            }
         }
         Ok(Self { doors, shared })
     }
 
-    /// A member listens on these ports.
-    pub(crate) fn admit(&self, member: usize, quorum_port: u16, election_port: u16) {
-        let mut state = self.shared.lock();
-        state.owners.insert(quorum_port, (member, true));
-        state.owners.insert(election_port, (member, false));
-    }
-
-    /// The settings with which a member makes its connections through here.
-    pub(crate) fn through(&self, member: usize, settings: &Settings) -> Settings {
-        settings
-            .clone()
-            .property("socksProxyHost", "127.0.0.1")
-            .property("socksProxyPort", &self.doors[member].to_string())
-            // Else what is on loopback is left out.
-            .property("socksNonProxyHosts", "")
+    /// The members' ports as one of them is to see them: its own, and doors to the others.
+    pub(crate) fn seen_by(&self, from: usize, members: &[Member]) -> Vec<Member> {
+        let mut seen = members.to_vec();
+        for (to, member) in seen.iter_mut().enumerate() {
+            if let Some(door) = self.doors.get(&(from, to)) {
+                member.quorum_port = door.quorum_port;
+                member.election_port = door.election_port;
+            }
+        }
+        seen
     }
 
     /// From now on nothing passes between the two, and neither is told: no FIN, no RST.
@@ -96,20 +133,54 @@ impl Network {
 
     /// Severs a member from all others.
     pub fn isolate(&self, member: usize) {
-        for other in (0..self.doors.len()).filter(|&other| other != member) {
-            self.sever(member, other);
+        self.mute(member);
+        self.deafen(member);
+    }
+
+    /// From now on nobody hears a member, which goes on hearing them over the connections it has.
+    /// None is made anew: that takes both ways.
+    pub fn mute(&self, member: usize) {
+        let pairs = self.others(member).map(|other| (member, other));
+        self.shared.lock().severed.extend(pairs);
+    }
+
+    /// From now on a member hears nobody, but is heard over the connections it has.
+    pub fn deafen(&self, member: usize) {
+        let pairs = self.others(member).map(|other| (other, member));
+        self.shared.lock().severed.extend(pairs);
+    }
+
+    /// From now on so many bytes a second pass between a member and each of the others, each way.
+    pub fn throttle(&self, member: usize, bytes_per_second: u32) {
+        let mut state = self.shared.lock();
+        for other in self.others(member) {
+            for pair in [(member, other), (other, member)] {
+                state.throttled.insert(pair, bytes_per_second);
+            }
         }
     }
 
-    /// Everybody can reach everybody again, over new connections where the old ones lost bytes.
+    /// Everybody can reach everybody again at full speed, over new connections where the old ones
+    /// lost bytes.
     pub fn heal(&self) {
         let mut state = self.shared.lock();
+        state.throttled.clear();
         let severed = std::mem::take(&mut state.severed);
         for line in &state.lines {
-            if severed.contains(&(line.from, line.to)) {
+            if line.is_among(&severed) {
                 line.close();
             }
         }
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// How leaders began to bring a member up to date so far, the latest last.
+    pub fn catch_ups(&self, learner: usize) -> Vec<CatchUp> {
+        let state = self.shared.lock();
+        let all = state.catch_ups.iter();
+        let own = all.filter(|(member, _)| *member == learner);
+        own.map(|&(_, catch_up)| catch_up).collect()
     }
 
     /// From now on a follower hears of no commit and of no `sync` that passed. All else goes on, so
@@ -129,8 +200,7 @@ impl Network {
                 let text = format!("{} packets held, not {count}", state.held);
                 return Err(io::Error::new(io::ErrorKind::TimedOut, text));
             }
-            let waited = self.shared.changed.wait_timeout(state, left);
-            state = waited.expect("no thread panics while it holds the state").0;
+            state = self.shared.wait(state, left);
         }
         Ok(())
     }
@@ -140,20 +210,28 @@ impl Network {
         self.shared.lock().lagging = None;
         self.shared.changed.notify_all();
     }
+
+    fn others(&self, member: usize) -> impl Iterator<Item = usize> {
+        let pairs = self.doors.keys().filter(move |(from, _)| *from == member);
+        pairs.map(|&(_, to)| to)
+    }
 }
 
 impl Drop for Network {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         (state.over, state.lagging) = (true, None);
+        state.throttled.clear();
         for line in &state.lines {
             line.close();
         }
         drop(state);
         self.shared.changed.notify_all();
-        for &port in &self.doors {
-            // Wakes a thread that sits in accept.
-            let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        for door in self.doors.values() {
+            for port in [door.quorum_port, door.election_port] {
+                // Wakes a thread that sits in accept.
+                let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+            }
         }
     }
 }
@@ -164,18 +242,18 @@ impl Shared {
             .lock()
             .expect("no thread panics while it holds the state")
     }
-}
 
-impl Line {
-    fn close(&self) {
-        for end in &self.ends {
-            // A side may be closed already.
-            let _ = end.shutdown(Shutdown::Both);
-        }
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, left: Duration) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout(state, left);
+        waited.expect("no thread panics while it holds the state").0
     }
 }
 
-fn accept(listener: &TcpListener, from: usize, shared: &Arc<Shared>) {
+fn listen() -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn accept(listener: &TcpListener, route: Route, shared: &Arc<Shared>) {
     for near in listener.incoming() {
         if shared.lock().over {
             return;
@@ -183,99 +261,52 @@ fn accept(listener: &TcpListener, from: usize, shared: &Arc<Shared>) {
         if let Ok(near) = near {
             let shared = Arc::clone(shared);
             // An error ends the connection, which is all there is to say.
-            thread::spawn(move || connect(near, from, &shared));
+            thread::spawn(move || connect(near, route, &shared));
         }
     }
 }
 
-/// Reads where to, connects and carries both ways.
-fn connect(mut near: TcpStream, from: usize, shared: &Arc<Shared>) -> io::Result<()> {
+/// Connects and carries both ways.
+fn connect(near: TcpStream, route: Route, shared: &Arc<Shared>) -> io::Result<()> {
     near.set_nodelay(true)?;
-    let port = read_target(&mut near)?;
-    let mut state = shared.lock();
-    let &(to, learns) = state
-        .owners
-        .get(&port)
-        .ok_or(io::ErrorKind::AddrNotAvailable)?;
-    let mut ends = vec![near.try_clone()?];
-    let far = if state.severed.contains(&(from, to)) {
-        None
-    } else {
-        let far = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        far.set_nodelay(true)?;
-        ends.push(far.try_clone()?);
-        Some(far)
+    let patience = match route.learns() {
+        true => REFUSED_MAX,
+        false => Duration::ZERO,
     };
-    let line = Arc::new(Line { from, to, ends });
-    state.lines.push(Arc::clone(&line));
-    drop(state);
-    let Some(far) = far else {
-        return Ok(());
+    let line = wait::until("the other side", patience, || {
+        reach(&near, route, shared).ok()
+    });
+    let Ok(line) = line else {
+        return near.shutdown(Shutdown::Both);
     };
-    near.write_all(&GRANTED)?;
-    let (back, behind) = (far.try_clone()?, near.try_clone()?);
-    let (line_back, shared_back) = (Arc::clone(&line), Arc::clone(shared));
-    thread::spawn(move || carry(back, behind, &line_back, learns, &shared_back));
-    carry(near, far, &line, false, shared);
+    if let Some(ends) = line.ends() {
+        let (line_back, shared_back) = (Arc::clone(&line), Arc::clone(shared));
+        let (near, far) = ends?;
+        let (behind, back) = (near.try_clone()?, far.try_clone()?);
+        thread::spawn(move || line::carry_back(back, behind, &line_back, &shared_back));
+        line::carry_forth(near, far, &line, shared);
+    }
     Ok(())
 }
 
-/// `succeeded`, with an address that nobody reads.
-const GRANTED: [u8; 10] = [5, 0, 0, 1, 127, 0, 0, 1, 0, 0];
-
-/// The greeting and the request of RFC 1928, as a JVM sends them: no login, `CONNECT`, IPv4.
-fn read_target(near: &mut TcpStream) -> io::Result<u16> {
-    let mut greeting = [0; 2];
-    near.read_exact(&mut greeting)?;
-    let mut methods = vec![0; greeting[1].into()];
-    near.read_exact(&mut methods)?;
-    near.write_all(&[5, 0])?;
-    let mut request = [0; 10];
-    near.read_exact(&mut request)?;
-    match request {
-        [5, 1, 0, 1, _, _, _, _, high, low] => Ok(u16::from_be_bytes([high, low])),
-        _ => Err(io::Error::other(format!("not understood: {request:?}"))),
-    }
+/// A line to the other side, or to nowhere if the two do not hear each other.
+fn reach(near: &TcpStream, route: Route, shared: &Shared) -> io::Result<Arc<Line>> {
+    let mut state = shared.lock();
+    let (from, to) = (route.from, route.to);
+    let severed = [(from, to), (to, from)]
+        .iter()
+        .any(|pair| state.severed.contains(pair));
+    let far = if severed {
+        None
+    } else {
+        let far = TcpStream::connect((Ipv4Addr::LOCALHOST, route.port))?;
+        far.set_nodelay(true)?;
+        Some(far)
+    };
+    let line = Arc::new(Line::new(route, near.try_clone()?, far));
+    state.lines.push(Arc::clone(&line));
+    Ok(line)
 }
 
-/// Carries one direction; `learns` if it leads from a leader to its learner.
-fn carry(mut source: TcpStream, mut target: TcpStream, line: &Line, learns: bool, shared: &Shared) {
-    let mut packets = learns.then(Packets::default);
-    let mut held = Vec::new();
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        // A reset is an end like any other: the other side must hear of it.
-        let len = source.read(&mut buffer).unwrap_or(0);
-        let mut state = shared.lock();
-        match (len, state.severed.contains(&(line.from, line.to))) {
-            (0, true) => return,
-            (0, false) => return line.close(),
-            (_, true) => continue,
-            (_, false) => {}
-        }
-        let mut passing = Vec::new();
-        if let Some(packets) = &mut packets {
-            let lags = state.lagging == Some(line.from);
-            if !lags {
-                // Something comes by twice a tick, so nothing is kept for long.
-                passing.append(&mut held);
-            }
-            packets.push(&buffer[..len]);
-            while let Some(packet) = packets.next() {
-                if lags && packet.is_committed() {
-                    held.extend(packet.bytes);
-                    state.held += 1;
-                    shared.changed.notify_all();
-                } else {
-                    passing.extend(packet.bytes);
-                }
-            }
-        } else {
-            passing.extend_from_slice(&buffer[..len]);
-        }
-        drop(state);
-        if target.write_all(&passing).is_err() {
-            return line.close();
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

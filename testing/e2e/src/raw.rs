@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use bytes::{Bytes, BytesMut};
-use lockkeeper_wire::request::{CreateRequest, PathWatch, SetDataRequest};
+use lockkeeper_wire::request::{CreateRequest, PathWatch, SetDataRequest, SyncPath};
 use lockkeeper_wire::{
     Acl, ConnectRequest, ConnectResponse, CreateMode, Deframer, OpCode, Reader, Record,
     ReplyHeader, Request, Response, SessionId, Xid, Zxid, frame,
@@ -91,6 +91,18 @@ impl Raw {
         match Response::decode(OpCode::GetData, &mut reader).map_err(io::Error::other)? {
             Response::GetData(body) => Ok(body.data),
             other => Err(io::Error::other(format!("getData answered {other:?}"))),
+        }
+    }
+
+    /// Waits until this server shows all that was acknowledged before anywhere.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.send(&Request::Sync(SyncPath {
+            path: Some("/".into()),
+        }))?;
+        let reply = self.reply()?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        match reply.err {
+            0 => Ok(()),
+            err => Err(io::Error::other(format!("sync answered {err}"))),
         }
     }
 

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::member::{Member, Role};
 use crate::process::Process;
 use crate::scratch::{Scratch, free_port};
 use crate::{apache, four_letter, ours, wait};
@@ -140,26 +141,6 @@ impl Settings {
     }
 }
 
-/// The ports of a member of an ensemble.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Member {
-    pub(crate) id: u8,
-    pub(crate) quorum_port: u16,
-    pub(crate) election_port: u16,
-    pub(crate) client_port: u16,
-}
-
-impl Member {
-    pub(crate) fn pick(id: u8) -> io::Result<Self> {
-        Ok(Self {
-            id,
-            quorum_port: free_port()?,
-            election_port: free_port()?,
-            client_port: free_port()?,
-        })
-    }
-}
-
 /// A server with its data folder, running or not. Dropping it kills it and removes the data.
 #[derive(Debug)]
 pub struct Server {
@@ -196,7 +177,7 @@ impl Server {
         Ok(server)
     }
 
-    /// A member of an ensemble, not yet started.
+    /// A member of an ensemble, not yet started, with the ports of all as it is to see them.
     pub(crate) fn member(
         peer: Peer,
         own: Member,
@@ -227,8 +208,8 @@ impl Server {
     /// Has another make continue on the same folder and port when it is started the next time.
     pub fn change_peer(&mut self, peer: Peer) {
         assert!(self.process.is_none(), "{} is still running", self.name);
+        self.name = self.name.replace(&self.peer.to_string(), &peer.to_string());
         self.peer = peer;
-        self.name = peer.to_string();
     }
 
     /// Where clients connect.
@@ -358,9 +339,14 @@ impl Server {
                 quorum_port,
                 election_port,
                 client_port,
+                role,
             } = member;
+            let role = match role {
+                Role::Participant => "participant",
+                Role::Observer => "observer",
+            };
             lines.push(format!(
-                "server.{id}=127.0.0.1:{quorum_port}:{election_port}:participant;127.0.0.1:{client_port}"
+                "server.{id}=127.0.0.1:{quorum_port}:{election_port}:{role};127.0.0.1:{client_port}"
             ));
         }
         lines.join("\n") + "\n"

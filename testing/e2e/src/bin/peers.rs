@@ -1,10 +1,11 @@
-//! The harness by hand: `lockkeeper-peers prepare`, `lockkeeper-peers serve apache-3.9 [N]` or
-//! `lockkeeper-peers crash-loop RESTARTS SEED`.
+//! The harness by hand: `lockkeeper-peers prepare`, `lockkeeper-peers serve apache-3.9 [N]`,
+//! `lockkeeper-peers crash-loop RESTARTS SEED` or `lockkeeper-peers crash-members ours ROUNDS SEED`.
 //!
 //! `prepare` fetches and builds everything foreign. `serve` starts a server, or an ensemble of N,
 //! prints its connect string as the first line of output and stops it when standard input ends,
 //! so that tests in other languages can have a real server as a child process. `crash-loop` kills our
-//! server again and again and fails when an acknowledged write is lost.
+//! server again and again and fails when an acknowledged write is lost; `crash-members` does it to
+//! members of an ensemble of three.
 
 #![forbid(unsafe_code)]
 
@@ -29,8 +30,13 @@ fn main() -> ExitCode {
             (Ok(restarts), Ok(seed)) => kill_often(restarts, seed),
             _ => Err(io::Error::other("restarts and seed are numbers")),
         },
+        ["crash-members", name, rounds, seed] => match (rounds.parse(), seed.parse()) {
+            (Ok(rounds), Ok(seed)) => kill_members(name, rounds, seed),
+            _ => Err(io::Error::other("rounds and seed are numbers")),
+        },
         _ => Err(io::Error::other(
-            "usage: prepare | serve apache-3.9|apache-3.8|ours [N] | crash-loop RESTARTS SEED",
+            "usage: prepare | serve apache-3.9|apache-3.8|ours [N] | crash-loop RESTARTS SEED | \
+             crash-members apache-3.9|apache-3.8|ours ROUNDS SEED",
         )),
     };
     match result {
@@ -53,9 +59,7 @@ fn prepare() -> io::Result<()> {
 }
 
 fn serve(name: &str, count: usize) -> io::Result<()> {
-    let all = [Peer::Apache38, Peer::Apache39, Peer::Ours];
-    let peer = all.into_iter().find(|peer| peer.to_string() == name);
-    let peer = peer.ok_or_else(|| io::Error::other(format!("no such server: {name}")))?;
+    let peer = peer(name)?;
     if count == 1 {
         let server = Server::standalone(peer)?;
         println!("{}", server.connect_string());
@@ -65,6 +69,18 @@ fn serve(name: &str, count: usize) -> io::Result<()> {
         println!("{}", ensemble.connect_string());
         await_end_of_input()
     }
+}
+
+fn peer(name: &str) -> io::Result<Peer> {
+    let all = [Peer::Apache38, Peer::Apache39, Peer::Ours];
+    let peer = all.into_iter().find(|peer| peer.to_string() == name);
+    peer.ok_or_else(|| io::Error::other(format!("no such server: {name}")))
+}
+
+fn kill_members(name: &str, rounds: usize, seed: u64) -> io::Result<()> {
+    println!("seed {seed}");
+    println!("{}", crash_loop::members::run(peer(name)?, rounds, seed)?);
+    Ok(())
 }
 
 fn kill_often(restarts: usize, seed: u64) -> io::Result<()> {

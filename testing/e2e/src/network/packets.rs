@@ -1,5 +1,7 @@
 //! What a leader tells its learner, packet by packet.
 
+use super::CatchUp;
+
 /// `QuorumPacket`s out of bytes, as in ZooKeeper's `zookeeper.jute`: type, zxid, data, identities.
 #[derive(Debug, Default)]
 pub(super) struct Packets {
@@ -13,10 +15,14 @@ pub(super) struct Packets {
 pub(super) struct Packet {
     kind: i32,
     pub(super) bytes: Vec<u8>,
+    /// A part of what follows a packet of this kind.
+    is_part: bool,
 }
 
 const COMMIT: i32 = 4;
 const SYNC: i32 = 7;
+const DIFF: i32 = 13;
+const TRUNC: i32 = 14;
 const SNAP: i32 = 15;
 /// What a snapshot ends with: a string with its length.
 const SNAP_END: &[u8] = b"\0\0\0\x0aBenWasHere";
@@ -25,6 +31,17 @@ impl Packet {
     /// Whether it goes the way of commits: applied by the learner in order, one after the other.
     pub(super) fn is_committed(&self) -> bool {
         matches!(self.kind, COMMIT | SYNC)
+    }
+
+    /// Whether it begins to bring the learner up to date.
+    pub(super) fn catch_up(&self) -> Option<CatchUp> {
+        match self.kind {
+            _ if self.is_part => None,
+            DIFF => Some(CatchUp::Diff),
+            TRUNC => Some(CatchUp::Trunc),
+            SNAP => Some(CatchUp::Snap),
+            _ => None,
+        }
     }
 }
 
@@ -44,7 +61,11 @@ impl Packets {
         let bytes = std::mem::replace(&mut self.bytes, rest);
         let kind = i32::from_be_bytes(*bytes.first_chunk()?);
         self.in_snapshot = kind == SNAP;
-        Some(Packet { kind, bytes })
+        Some(Packet {
+            kind,
+            bytes,
+            is_part: false,
+        })
     }
 
     /// All there is but what may be the beginning of the end.
@@ -59,7 +80,11 @@ impl Packets {
         };
         let rest = self.bytes.split_off(len);
         let bytes = std::mem::replace(&mut self.bytes, rest);
-        (len > 0).then_some(Packet { kind: SNAP, bytes })
+        (len > 0).then_some(Packet {
+            kind: SNAP,
+            bytes,
+            is_part: true,
+        })
     }
 
     fn len_of_next(&self) -> Option<usize> {
@@ -148,6 +173,8 @@ mod tests {
             let last = found.pop().expect("a packet");
             assert!(last.is_committed(), "chunks of {chunk}");
             assert!(!found.iter().any(Packet::is_committed));
+            let begun: Vec<CatchUp> = found.iter().filter_map(Packet::catch_up).collect();
+            assert_eq!(begun, [CatchUp::Snap], "chunks of {chunk}");
             let passed: Vec<u8> = found.into_iter().flat_map(|packet| packet.bytes).collect();
             assert_eq!(passed, snapshot.concat());
         }

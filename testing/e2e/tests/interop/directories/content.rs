@@ -10,7 +10,7 @@ use lockkeeper_wire::request::CreateRequest;
 use lockkeeper_wire::{ConnectRequest, Record, ReplyHeader, Request, SessionId, Xid, frame};
 
 /// User and password whose digest is in the ACLs.
-pub(super) const USER: &str = "alice:one";
+pub(crate) const USER: &str = "alice:one";
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -27,7 +27,7 @@ async fn make(
 }
 
 /// Every kind of znode, every shape of data and ACL, counters of all sorts above zero.
-pub(super) async fn populate(client: &Client, server: SocketAddr) {
+pub(crate) async fn populate(client: &Client, server: SocketAddr) {
     let persistent = || CreateOptions::new(CreateMode::Persistent);
     make(client, "/data", "", persistent()).await;
     make(client, "/data/empty", "", persistent()).await;
@@ -125,7 +125,7 @@ pub(super) async fn populate(client: &Client, server: SocketAddr) {
 }
 
 /// Something more, told apart by `round`; gives the zxid of the last write.
-pub(super) async fn write_round(client: &Client, round: u32) -> Zxid {
+pub(crate) async fn write_round(client: &Client, round: u32) -> Zxid {
     let top = format!("/round-{round}");
     make(client, &top, "", CreateOptions::new(CreateMode::Persistent)).await;
     make(client, &format!("{top}/e"), "", CreateMode::Ephemeral).await;

@@ -5,8 +5,7 @@
 //! each session with its ephemerals. One client stays all the time and only notices lost links;
 //! another session is without a client over each switch and is resumed by id and password.
 
-mod content;
-mod tree;
+pub(crate) mod content;
 
 use std::fs;
 use std::time::Duration;
@@ -15,11 +14,12 @@ use lockkeeper::{Client, CreateMode, SessionCredentials};
 use lockkeeper_e2e::{Peer, Proxy, Server, Settings, wait};
 
 use content::{USER, populate, write_round};
-use tree::{Tree, differences};
+
+use crate::tree::{self, Tree, differences};
 
 /// The `superDigest` of user `super` with password `secret`, so that every ACL can be read.
-const SUPER_DIGEST: &str = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=";
-const SUPER: &str = "super:secret";
+pub(crate) const SUPER_DIGEST: &str = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=";
+pub(crate) const SUPER: &str = "super:secret";
 
 /// Long enough for any switch.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
