@@ -1,5 +1,5 @@
-//! `bench`: our server beside Apache's, or our recipes beside Curator's and kazoo's, measured by
-//! `testing/bench`.
+//! `bench`: our server beside Apache's, alone or in ensembles, or our recipes beside Curator's and
+//! kazoo's, measured by `testing/bench`.
 //!
 //! Needs `java` and `mvn`, and for recipes `python3` with `venv`; what is others' is fetched into
 //! `target/peers` once. `LOCKKEEPER_SERVER` may name another binary of our server than the one built

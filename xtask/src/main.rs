@@ -42,6 +42,8 @@ usage: cargo xtask COMMAND
   bench      measure our server beside Apache's; --only get,set  --runs N  --seconds N
   bench --recipes
              measure our recipes beside Curator's and kazoo's; --server apache and the same
+  bench --ensemble
+             measure ensembles of three, Apache's and ours; --kills N  --server apache and the same
 ";
 
 fn main() -> ExitCode {

@@ -15,6 +15,8 @@ use lockkeeper_wire::{
     Zxid,
 };
 
+use crate::target::Target;
+
 /// The argument that makes this program the echo server.
 pub(crate) const ARGUMENT: &str = "--serve-echo";
 
@@ -25,7 +27,7 @@ const BODY_LEN: usize = 4 + 1024 + 68;
 #[derive(Debug)]
 pub(crate) struct Echo {
     child: Child,
-    pub(crate) address: SocketAddr,
+    address: SocketAddr,
 }
 
 impl Echo {
@@ -42,8 +44,8 @@ impl Echo {
         Ok(Self { child, address })
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+    pub(crate) fn target(&self) -> Target {
+        Target::new(self.address, self.child.id())
     }
 }
 

@@ -5,7 +5,6 @@
 use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -15,8 +14,8 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
 
 use crate::load::Sample;
-use crate::proc;
 use crate::table::percentile;
+use crate::target::Target;
 
 pub(crate) const CONTENDERS: usize = 100;
 
@@ -98,32 +97,26 @@ pub(crate) async fn session(address: &str) -> Result<Client, lockkeeper::Error> 
 }
 
 /// Lets a crowd compete and measures for `wall` after `warm_up`.
-pub(crate) fn run(
-    address: SocketAddr,
-    pid: u32,
-    warm_up: Duration,
-    wall: Duration,
-) -> io::Result<HandOffs> {
+pub(crate) fn run(target: &Target, warm_up: Duration, wall: Duration) -> io::Result<HandOffs> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let local = tokio::task::LocalSet::new();
     local
-        .block_on(&runtime, compete(address, pid, warm_up, wall))
+        .block_on(&runtime, compete(target, warm_up, wall))
         .map_err(|error| io::Error::other(error.to_string()))
 }
 
 async fn compete(
-    address: SocketAddr,
-    pid: u32,
+    target: &Target,
     warm_up: Duration,
     wall: Duration,
 ) -> Result<HandOffs, Box<dyn Error>> {
-    let crowd = Crowd::gather(&address.to_string(), "/bench-lock", CONTENDERS).await?;
+    let crowd = Crowd::gather(&target.connect_string(), "/bench-lock", CONTENDERS).await?;
     sleep(warm_up).await;
-    let (start, cpu) = (Instant::now(), proc::cpu(pid)?);
+    let (start, cpu) = (Instant::now(), target.cpu()?);
     let mut took = crowd.watch(wall).await;
-    let (cpu, wall) = (proc::cpu(pid)? - cpu, start.elapsed());
+    let (cpu, wall) = (target.cpu()? - cpu, start.elapsed());
     crowd.disband().await?;
     took.sort_unstable();
     let at = |percent| percentile(&took, percent).ok_or("no hand-off in the whole interval");

@@ -13,8 +13,9 @@ use bytes::Bytes;
 use lockkeeper_wire::request::{CreateRequest, PathWatch, SetDataRequest};
 use lockkeeper_wire::{Acl, ErrorCode, Request};
 
-use crate::proc;
 use crate::socket::Socket;
+use crate::table::percentile;
+use crate::target::Target;
 
 /// Length of the data read and written, bytes.
 const DATA_LEN: usize = 1024;
@@ -39,7 +40,7 @@ pub(crate) struct Load {
 pub(crate) struct Sample {
     pub(crate) operations: f64,
     pub(crate) wall: Duration,
-    /// Of the server's process.
+    /// Of the servers' processes.
     pub(crate) cpu: Duration,
 }
 
@@ -67,33 +68,28 @@ pub(crate) fn create(path: &str, data: Bytes) -> Request {
     })
 }
 
-/// Measures what `done` counts and what the process `pid` uses, for `wall` after `warm_up`.
+/// Measures what `done` counts and what the servers use, for `wall` after `warm_up`.
 pub(crate) fn sample(
-    pid: u32,
+    target: &Target,
     warm_up: Duration,
     wall: Duration,
     done: &AtomicU64,
 ) -> io::Result<Sample> {
     thread::sleep(warm_up);
-    let (start, cpu, count) = (
-        Instant::now(),
-        proc::cpu(pid)?,
-        done.load(Ordering::Relaxed),
-    );
+    let (start, cpu, count) = (Instant::now(), target.cpu()?, done.load(Ordering::Relaxed));
     thread::sleep(wall);
     Ok(Sample {
         operations: (done.load(Ordering::Relaxed) - count) as f64,
-        cpu: proc::cpu(pid)? - cpu,
+        cpu: target.cpu()? - cpu,
         wall: start.elapsed(),
     })
 }
 
 impl Load {
-    /// Runs the load and measures for `wall` after `warm_up`.
+    /// Runs the load, spread over all addresses, and measures for `wall` after `warm_up`.
     pub(crate) fn run(
         self,
-        address: SocketAddr,
-        pid: u32,
+        target: &Target,
         warm_up: Duration,
         wall: Duration,
     ) -> io::Result<Sample> {
@@ -102,10 +98,11 @@ impl Load {
             let threads: Vec<_> = (0..self.connections)
                 .map(|index| {
                     let (done, stop) = (&done, &stop);
+                    let address = target.addresses[index % target.addresses.len()];
                     scope.spawn(move || self.drive(address, index, done, stop))
                 })
                 .collect();
-            let sampled = sample(pid, warm_up, wall, &done);
+            let sampled = sample(target, warm_up, wall, &done);
             stop.store(true, Ordering::Relaxed);
             for thread in threads {
                 let outcome = thread.join();
@@ -113,6 +110,48 @@ impl Load {
             }
             sampled
         })
+    }
+
+    /// How long one operation takes when nothing else is under way, on each address in turn: the
+    /// median of all.
+    pub(crate) fn alone(
+        operation: Operation,
+        target: &Target,
+        warm_up: Duration,
+        wall: Duration,
+    ) -> io::Result<Duration> {
+        let load = Self {
+            operation,
+            connections: 1,
+            in_flight: 1,
+        };
+        let share = u32::try_from(target.addresses.len()).map_err(io::Error::other)?;
+        let mut took = Vec::new();
+        for &address in &target.addresses {
+            let mut socket = Socket::open(address)?;
+            let request = load.prepare(&mut socket, 0)?;
+            let begin = Instant::now() + warm_up / share;
+            let end = begin + wall / share;
+            while Instant::now() < end {
+                let start = Instant::now();
+                socket.run_all([request.clone()], 1, ErrorCode::OK)?;
+                if start >= begin {
+                    took.push(start.elapsed());
+                }
+            }
+            socket.run_all([Request::CloseSession], 1, ErrorCode::OK)?;
+        }
+        took.sort_unstable();
+        let none = || io::Error::other("no operation in the whole interval");
+        percentile(&took, 50).ok_or_else(none)
+    }
+
+    /// Makes the znode of a connection and gives what is asked of it.
+    fn prepare(self, socket: &mut Socket, index: usize) -> io::Result<Request> {
+        let path = format!("/bench-{index}");
+        let data = Bytes::from(vec![b'x'; DATA_LEN]);
+        socket.run_all([create(&path, data.clone())], 1, ErrorCode::NODE_EXISTS)?;
+        Ok(self.request(&path, data))
     }
 
     fn drive(
@@ -123,10 +162,7 @@ impl Load {
         stop: &AtomicBool,
     ) -> io::Result<()> {
         let mut socket = Socket::open(address)?;
-        let path = format!("/bench-{index}");
-        let data = Bytes::from(vec![b'x'; DATA_LEN]);
-        socket.run_all([create(&path, data.clone())], 1, ErrorCode::NODE_EXISTS)?;
-        let request = self.request(&path, data);
+        let request = self.prepare(&mut socket, index)?;
         while !stop.load(Ordering::Relaxed) {
             while socket.in_flight() < self.in_flight {
                 socket.push(&request);

@@ -6,13 +6,16 @@
 //! as its own script starts it, with time to compile itself first.
 //!
 //! ```text
-//! proc, plan, table ← socket ← load, echo ← handoff, memory ← servers ← main
-//!                                           handoff ← program ← rival ← recipes ← main
+//! proc, plan, table ← target, socket ← load, echo ← handoff, memory ← servers ← main
+//!                                      handoff, memory, failover ← ensembles ← main
+//!                                      handoff ← program ← rival ← recipes ← main
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod echo;
+mod ensembles;
+mod failover;
 mod handoff;
 mod load;
 mod memory;
@@ -24,6 +27,7 @@ mod rival;
 mod servers;
 mod socket;
 mod table;
+mod target;
 
 use std::process::ExitCode;
 
@@ -37,6 +41,9 @@ fn main() -> ExitCode {
         [program::ARGUMENT] => program::serve(),
         ["--recipes", ref words @ ..] => {
             Plan::parse(words, false).and_then(|plan| recipes::compare(&plan))
+        }
+        ["--ensemble", ref words @ ..] => {
+            Plan::parse(words, true).and_then(|plan| ensembles::compare(&plan))
         }
         ref words => Plan::parse(words, true).and_then(|plan| servers::compare(&plan)),
     };

@@ -1,7 +1,6 @@
 //! Resident memory with many small znodes.
 
 use std::io;
-use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -10,8 +9,8 @@ use bytes::Bytes;
 use lockkeeper_wire::{ErrorCode, Request};
 
 use crate::load::create;
-use crate::proc;
 use crate::socket::Socket;
+use crate::target::Target;
 
 const PARENTS: usize = 100;
 const CHILDREN: usize = 1000;
@@ -29,9 +28,9 @@ pub(crate) struct Resident {
     pub(crate) collected: Option<u64>,
 }
 
-/// Fills a fresh server and looks at its memory.
-pub(crate) fn run(address: SocketAddr, pid: u32) -> io::Result<Resident> {
-    let mut socket = Socket::open(address)?;
+/// Fills fresh servers and looks at their memory.
+pub(crate) fn run(target: &Target) -> io::Result<Resident> {
+    let mut socket = Socket::open(target.addresses[0])?;
     let data = Bytes::from(vec![b'x'; DATA_LEN]);
     let parents = (0..PARENTS).map(|parent| create(&format!("/p-{parent:02}"), Bytes::new()));
     socket.run_all(parents, IN_FLIGHT, ErrorCode::OK)?;
@@ -43,17 +42,19 @@ pub(crate) fn run(address: SocketAddr, pid: u32) -> io::Result<Resident> {
     socket.run_all([Request::CloseSession], 1, ErrorCode::OK)?;
     thread::sleep(SETTLE);
     Ok(Resident {
-        settled: proc::resident(pid)?,
-        collected: collect(pid).then(|| proc::resident(pid)).transpose()?,
+        settled: target.resident()?,
+        collected: collect(target).then(|| target.resident()).transpose()?,
     })
 }
 
-/// Whether the process is a JVM that has done a full collection now.
-fn collect(pid: u32) -> bool {
-    let mut command = Command::new("jcmd");
-    command.arg(pid.to_string()).arg("GC.run");
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let collected = command.status().is_ok_and(|status| status.success());
+/// Whether every process is a JVM that has done a full collection now.
+fn collect(target: &Target) -> bool {
+    let collected = target.pids.iter().all(|pid| {
+        let mut command = Command::new("jcmd");
+        command.arg(pid.to_string()).arg("GC.run");
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    });
     if collected {
         thread::sleep(SETTLE);
     }

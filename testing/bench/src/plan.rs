@@ -7,14 +7,19 @@ pub(crate) const USAGE: &str = "\
 usage: cargo xtask bench [--only WORK,WORK...] [--runs N] [--seconds N] [--ours]
        cargo xtask bench --recipes [--only WORK,WORK...] [--runs N] [--seconds N]
                                    [--server ours|apache]
+       cargo xtask bench --ensemble [--only WORK,WORK...] [--runs N] [--seconds N] [--kills N]
+                                    [--server ours|apache]
 
   --only     some of: get, set, lone, lock, memory;
-             with --recipes some of: pairs, handoffs, failovers, updates, gets
+             with --recipes some of: pairs, handoffs, failovers, updates, gets;
+             with --ensemble some of: set, get, lone, lock, memory, kills
   --runs     measurements of each work on each server or library; medians are printed (3)
   --seconds  length of one measurement (4)
   --ours     leaves Apache's server out, for work on ours; prints no ratio worth reading
   --recipes  our libraries beside Curator and kazoo, all on one server
-  --server   whose server that is (ours)
+  --ensemble three members of ours beside three of Apache's
+  --kills    leaders killed of each ensemble (30)
+  --server   whose server that is (ours); with --ensemble, the only one that is measured
 ";
 
 /// Works of one comparison.
@@ -30,6 +35,9 @@ pub(crate) struct Plan<W> {
     pub(crate) wall: Duration,
     /// Whether Apache's server takes part.
     pub(crate) with_apache: bool,
+    /// Whether ours is compared with it.
+    pub(crate) with_ours: bool,
+    pub(crate) kills: usize,
 }
 
 impl<W: Work> Plan<W> {
@@ -40,6 +48,8 @@ impl<W: Work> Plan<W> {
             runs: 3,
             wall: Duration::from_secs(4),
             with_apache,
+            with_ours: true,
+            kills: 30,
         };
         let mut rest = words;
         loop {
@@ -57,12 +67,16 @@ impl<W: Work> Plan<W> {
                     plan.wall = Duration::from_secs(positive(count)? as u64);
                     rest
                 }
+                ["--kills", count, rest @ ..] => {
+                    plan.kills = positive(count)?;
+                    rest
+                }
                 ["--ours", rest @ ..] | ["--server", "ours", rest @ ..] => {
                     plan.with_apache = false;
                     rest
                 }
                 ["--server", "apache", rest @ ..] => {
-                    plan.with_apache = true;
+                    (plan.with_apache, plan.with_ours) = (true, false);
                     rest
                 }
                 _ => return Err(io::Error::other(USAGE)),

@@ -1,7 +1,6 @@
 //! Our server beside Apache's: the same work on either in turn.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use lockkeeper_e2e::{Peer, Server, Settings};
@@ -10,15 +9,16 @@ use crate::echo::Echo;
 use crate::load::{Load, Operation, Sample};
 use crate::plan::{self, Plan};
 use crate::table::{Goal, Row, median, number};
+use crate::target::Target;
 use crate::{handoff, memory, proc, table};
 
 /// Load before the first measurement of a work on a server: Apache's compiles itself meanwhile.
-const FIRST_WARM_UP: Duration = Duration::from_secs(30);
+pub(crate) const FIRST_WARM_UP: Duration = Duration::from_secs(30);
 
 /// Load before every later one.
-const WARM_UP: Duration = Duration::from_secs(1);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 
-const MIB: f64 = (1 << 20) as f64;
+pub(crate) const MIB: f64 = (1 << 20) as f64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
@@ -103,37 +103,31 @@ pub(crate) fn start(peer: Peer) -> io::Result<Server> {
     Server::standalone_with(peer, settings)
 }
 
-fn place(server: &Server) -> (SocketAddr, u32) {
-    let process = server.process().expect("it is stopped only when dropped");
-    (server.address(), process.pid())
-}
-
 impl Bench<'_> {
     /// Runs something on Apache's server and ours in turn. What takes Apache's place when it is
     /// left out is ours.
     fn alternate<T>(
         &self,
-        mut run: impl FnMut((SocketAddr, u32), Duration) -> io::Result<T>,
+        mut run: impl FnMut(&Target, Duration) -> io::Result<T>,
     ) -> io::Result<(Vec<T>, Vec<T>)> {
         let (mut apache, mut ours) = (Vec::new(), Vec::new());
         for index in 0..self.plan.runs {
             let warm_up = if index == 0 { FIRST_WARM_UP } else { WARM_UP };
             if let Some(server) = &self.apache {
-                apache.push(run(place(server), warm_up)?);
+                apache.push(run(&server.into(), warm_up)?);
             }
-            ours.push(run(place(&self.ours), warm_up.min(2 * WARM_UP))?);
+            ours.push(run(&(&self.ours).into(), warm_up.min(2 * WARM_UP))?);
         }
         Ok((apache, ours))
     }
 
     fn load(&mut self, name: &str, load: Load) -> io::Result<(Option<Sample>, Sample)> {
         let wall = self.plan.wall;
-        let (apache, ours) =
-            self.alternate(|(address, pid), warm_up| load.run(address, pid, warm_up, wall))?;
+        let (apache, ours) = self.alternate(|target, warm_up| load.run(target, warm_up, wall))?;
         let apache = (!apache.is_empty()).then(|| median(&apache, Sample::per_cpu_second));
         let ours = median(&ours, Sample::per_cpu_second);
         let echo = match load.operation {
-            Operation::Get => Some(load.run(self.echo.address, self.echo.pid(), WARM_UP, wall)?),
+            Operation::Get => Some(load.run(&self.echo.target(), WARM_UP, wall)?),
             Operation::Set => None,
         };
         let cell = |sample: Option<Sample>, of: fn(&Sample) -> f64| {
@@ -188,7 +182,7 @@ impl Bench<'_> {
     fn lock(&mut self) -> io::Result<()> {
         let wall = self.plan.wall;
         let (apache, ours) =
-            self.alternate(|(address, pid), warm_up| handoff::run(address, pid, warm_up, wall))?;
+            self.alternate(|target, warm_up| handoff::run(target, warm_up, wall))?;
         let of = |runs: &[handoff::HandOffs], value: fn(&handoff::HandOffs) -> f64| {
             (!runs.is_empty()).then(|| value(&median(runs, value)))
         };
@@ -218,12 +212,10 @@ impl Bench<'_> {
         for _ in 0..self.plan.runs {
             if self.plan.with_apache {
                 let server = start(Peer::Apache39)?;
-                let (address, pid) = place(&server);
-                apache.push(memory::run(address, pid)?);
+                apache.push(memory::run(&(&server).into())?);
             }
             let server = start(Peer::Ours)?;
-            let (address, pid) = place(&server);
-            ours.push(memory::run(address, pid)?);
+            ours.push(memory::run(&(&server).into())?);
         }
         let settled = |run: &memory::Resident| run.settled as f64 / MIB;
         let collected = |run: &memory::Resident| run.collected.unwrap_or(0) as f64 / MIB;

@@ -52,7 +52,7 @@ impl Row {
                 Some(self.ours <= most),
             ),
         };
-        let verdict = match met {
+        let verdict = match met.filter(|_| !self.ours.is_nan()) {
             None => "",
             Some(true) => ": met",
             Some(false) => ": **missed**",
@@ -131,6 +131,7 @@ mod tests {
         assert!(row(799.0, Goal::Times(8.0)).cells()[6].ends_with("missed**"));
         assert!(row(50.0, Goal::Part(0.5)).cells()[6].ends_with(": met"));
         assert!(row(46.0, Goal::Most(45.0)).cells()[6].ends_with("missed**"));
+        assert!(row(f64::NAN, Goal::Most(45.0)).cells()[6].ends_with("us"));
         let row = row(1.0, Goal::Open).cells();
         assert_eq!(row[1..], ["100", "-", "1.00", "0.01", "-", ""]);
     }
