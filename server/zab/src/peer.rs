@@ -381,6 +381,11 @@ impl Peer {
         self.core.membership()
     }
 
+    /// The committed membership and the last one seen; `None` for a server that stands alone.
+    pub fn memberships(&self) -> Option<&Memberships> {
+        (!matches!(self.role, Role::Alone(_))).then(|| self.core.memberships())
+    }
+
     /// The end of the log, durable or not.
     pub fn last_logged(&self) -> Zxid {
         self.core.log.last()
