@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::BytesMut;
-use lockkeeper_store::{ConnectionId, EventSink, Identities};
+use lockkeeper_store::{ConnectionId, EventSink, Identities, StatsWanted};
 use lockkeeper_wire::{ErrorCode, EventType, Id, OpCode, Request, SessionId, Xid, Zxid, watch};
 
 /// The clocks at one moment.
@@ -88,6 +88,7 @@ pub(crate) enum Waiting {
         xid: Xid,
         op: OpCode,
         since_ms: u64,
+        wanted: StatsWanted,
     },
     /// A read behind one of the connection's own writes.
     Read {

@@ -69,6 +69,7 @@ impl Pipeline {
             identities: wanted.identities,
             zxid,
             time_ms,
+            local: false,
         };
         let entry = prep(store, &mut self.overlay, settings, caller, wanted.write);
         entry.encode(&mut self.encoder);

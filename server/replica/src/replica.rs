@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use lockkeeper_store::{
-    Applied, ConnectionId, Expiry, Identities, PrepSettings, Store, Watches, Write,
+    Applied, ConnectionId, Expiry, Identities, PrepSettings, StatsWanted, Store, Watches, Write,
 };
 use lockkeeper_wire::{
     ConnectRequest, ConnectResponse, ErrorCode, OpCode, Record, ReplyHeader, Request, Response,
@@ -216,6 +216,7 @@ impl Replica {
             });
         }
         let op = request.op();
+        let stats = StatsWanted::by(&request);
         let wanted = Wanted {
             session: entry.session,
             cxid: xid.0,
@@ -235,6 +236,7 @@ impl Replica {
             xid,
             op,
             since_ms,
+            wanted: stats,
         });
     }
 
@@ -479,7 +481,7 @@ impl Replica {
         &mut self,
         origin: ConnectionId,
         zxid: Zxid,
-        applied: Applied,
+        mut applied: Applied,
         now: Now,
         clients: &mut impl Clients,
     ) -> Option<OpCode> {
@@ -502,7 +504,9 @@ impl Replica {
                 xid,
                 op,
                 since_ms,
+                wanted,
             }) => {
+                applied.give_stats(&wanted);
                 assert_eq!(
                     expected, zxid,
                     "a connection's transactions commit in order"

@@ -32,6 +32,10 @@ pub struct Applied {
     pub misfit: bool,
     /// Whether the digest that the leader predicted differs from the tree's.
     pub digest_mismatch: bool,
+    /// The znodes that plain creates of a multi have made, by part; see [`StatsWanted`].
+    ///
+    /// [`StatsWanted`]: crate::StatsWanted
+    pub stats: Vec<(usize, Stat)>,
 }
 
 /// A step of a transaction that watches may wait for.
@@ -55,10 +59,14 @@ impl Store {
             header: &entry.header,
             changes: Vec::new(),
             misfit: false,
+            stats: Vec::new(),
         };
         let outcome = apply.txn(&entry.txn);
         let Apply {
-            changes, misfit, ..
+            changes,
+            misfit,
+            stats,
+            ..
         } = apply;
         self.last_zxid = entry.header.zxid;
         let digest_mismatch = entry.digest.is_some_and(|digest| {
@@ -69,6 +77,7 @@ impl Store {
             changes,
             misfit,
             digest_mismatch,
+            stats,
         }
     }
 
@@ -94,6 +103,7 @@ impl Store {
                 header: &header,
                 changes: Vec::new(),
                 misfit: false,
+                stats: Vec::new(),
             };
             apply.close_session(None);
         }
@@ -106,6 +116,7 @@ struct Apply<'a> {
     header: &'a TxnHeader,
     changes: Vec<Change>,
     misfit: bool,
+    stats: Vec<(usize, Stat)>,
 }
 
 /// The parts of a create, whatever its opcode.
@@ -128,7 +139,7 @@ impl Apply<'_> {
             }
             Txn::CloseSession(paths) => self.close_session(paths.as_deref()),
             Txn::Multi(parts) => return Ok(Response::Multi(self.multi(parts))),
-            single => return self.single(single),
+            single => return self.single(single).map(|response| plain(single, response)),
         }
         Ok(Response::Empty)
     }
@@ -142,16 +153,21 @@ impl Apply<'_> {
                 (Some(_), Txn::Error(code)) => MultiResult::Error(*code),
                 (Some(failed), _) if at < failed => MultiResult::Error(ErrorCode::OK),
                 (Some(_), _) => MultiResult::Error(ErrorCode::RUNTIME_INCONSISTENCY),
-                (None, part) => self.part(part),
+                (None, part) => self.part(at, part),
             });
         MultiResponse {
             results: results.collect(),
         }
     }
 
-    fn part(&mut self, part: &Txn) -> MultiResult {
+    fn part(&mut self, at: usize, part: &Txn) -> MultiResult {
         match self.single(part) {
-            Ok(Response::Create(body)) => MultiResult::Create(body),
+            Ok(Response::Create2(Create2Response { path, stat }))
+                if matches!(part, Txn::Create(_)) =>
+            {
+                self.stats.push((at, stat));
+                MultiResult::Create(CreateResponse { path })
+            }
             Ok(Response::Create2(body)) => MultiResult::Create2(body),
             Ok(Response::Stat(body)) => MultiResult::SetData(body.stat),
             Ok(_) if matches!(part, Txn::Check(_)) => MultiResult::Check,
@@ -160,7 +176,7 @@ impl Apply<'_> {
         }
     }
 
-    /// What may stand alone and in a multi.
+    /// What may stand alone and in a multi; every create tells the znode's metadata.
     fn single(&mut self, txn: &Txn) -> Result<Response, ErrorCode> {
         match txn {
             Txn::Create(body) | Txn::Create2(body) => {
@@ -174,17 +190,10 @@ impl Apply<'_> {
                     },
                     parent_cversion: body.parent_cversion,
                 });
-                if matches!(txn, Txn::Create2(_)) {
-                    return stat.map(|stat| created(&body.path, stat));
-                }
-                if stat.is_err() {
+                if stat.is_err() && matches!(txn, Txn::Create(_)) {
                     self.count_create_again(&body.path, body.parent_cversion);
                 }
-                stat.map(|_| {
-                    Response::Create(CreateResponse {
-                        path: body.path.clone(),
-                    })
-                })
+                stat.map(|stat| created(&body.path, stat))
             }
             Txn::CreateContainer(body) => {
                 let (owner, parent_cversion) = (Owner::CONTAINER, body.parent_cversion);
@@ -380,6 +389,16 @@ impl Apply<'_> {
         for path in left {
             let _ = self.delete(&(*path).into());
         }
+    }
+}
+
+/// The reply of a whole transaction: that of the first kind of create is a path alone.
+fn plain(txn: &Txn, response: Response) -> Response {
+    match (txn, response) {
+        (Txn::Create(_), Response::Create2(Create2Response { path, .. })) => {
+            Response::Create(CreateResponse { path })
+        }
+        (_, response) => response,
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! names ← znode ← tree ← store ← overlay ← prep
-//! access, digest ←      store ← apply ← watches
+//! access, digest ←      store ← apply ← watches, asked
 //!                       store ← read, image
 //! expiry
 //! ```
@@ -22,6 +22,7 @@
 
 mod access;
 mod apply;
+mod asked;
 mod digest;
 mod expiry;
 mod image;
@@ -36,6 +37,7 @@ mod znode;
 
 pub use access::{AclRef, Identities, address_identity, authenticate, digest_identity};
 pub use apply::{Applied, Change};
+pub use asked::StatsWanted;
 pub use expiry::Expiry;
 pub use image::ImageError;
 pub use overlay::Overlay;

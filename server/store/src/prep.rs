@@ -47,6 +47,8 @@ pub struct Caller<'a> {
     pub zxid: Zxid,
     /// Wall clock, ms since 1970.
     pub time_ms: i64,
+    /// Whether only the session's own server knows it: it is not looked up, and owns nothing.
+    pub local: bool,
 }
 
 /// What is switched on.
@@ -69,6 +71,8 @@ pub enum Write<'a> {
     CloseSession,
     /// The removal of an empty container or an outlived TTL znode.
     DeleteContainer(&'a str),
+    /// What fails before it is judged: its session has moved on, or nobody knows what it means.
+    Refused(ErrorCode),
 }
 
 /// Prepares one write on top of all that is outstanding.
@@ -140,6 +144,7 @@ impl Prep<'_> {
             Write::CloseSession => self.close_session(),
             Write::DeleteContainer(path) => self.delete_container(path),
             Write::Request(request) => self.request(request),
+            Write::Refused(code) => Err(code),
         }
     }
 
@@ -160,10 +165,20 @@ impl Prep<'_> {
     }
 
     fn check_session(&self) -> Result<(), ErrorCode> {
-        if self.overlay.is_alive(self.store, self.caller.session) {
+        if self.caller.local || self.overlay.is_alive(self.store, self.caller.session) {
             Ok(())
         } else {
             Err(ErrorCode::SESSION_EXPIRED)
+        }
+    }
+
+    /// Who is to own a znode must be known to every server.
+    fn check_owner(&self, create: &Create<'_>) -> Result<(), ErrorCode> {
+        match create.kind {
+            Kind::Plain {
+                ephemeral: true, ..
+            } if self.caller.local => Err(ErrorCode::SESSION_EXPIRED),
+            _ => Ok(()),
         }
     }
 
@@ -232,6 +247,7 @@ impl Prep<'_> {
 
     fn create(&mut self, create: Create<'_>) -> Result<Txn, ErrorCode> {
         self.check_session()?;
+        self.check_owner(&create)?;
         let parent_path = parent_of(create.path)?;
         let acl = access::resolve(create.acl, self.caller.identities)?;
         let mut parent = self.view(parent_path)?;
@@ -424,7 +440,9 @@ impl Prep<'_> {
             MultiOp::Create2(body) if body.flags == CreateMode::Container as i32 => {
                 self.create(self.container(body)?)
             }
-            MultiOp::Create2(body) => self.create(self.plain(body, OpCode::Create2)?),
+            // Servers before 3.7.2 and 3.8.2 drop a whole multi with the second kind in it and stay
+            // behind for ever (ZOOKEEPER-4026). It does the same; its reply is `StatsWanted`'s.
+            MultiOp::Create2(body) => self.create(self.plain(body, OpCode::Create)?),
             MultiOp::CreateContainer(body) => self.create(self.container(body)?),
             MultiOp::CreateTtl(body) => self.create(self.ttl(body)?),
             MultiOp::Delete(body) => self.delete(body),

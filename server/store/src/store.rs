@@ -62,6 +62,19 @@ impl Store {
         self.tree.insert(CONFIG, NewZnode { data, acl, stat });
     }
 
+    /// Shows the membership that is in force, whichever the tree came with.
+    ///
+    /// No transaction does this: each server tells what it goes by, and the digest leaves the znode
+    /// out. `version` is the zxid that brought the membership, 0 for one that was configured.
+    pub fn set_config(&mut self, text: &str, version: Zxid, time_ms: i64) {
+        self.tree.update(CONFIG, |znode| {
+            znode.data = Some(text.as_bytes().into());
+            znode.stat.version = -1;
+            znode.stat.mzxid = version;
+            znode.stat.mtime = time_ms;
+        });
+    }
+
     /// The last transaction applied.
     pub fn last_zxid(&self) -> Zxid {
         self.last_zxid

@@ -43,18 +43,21 @@ fn assert_same(store: &Store, model: &Naive) {
 fn apply(pair: &mut Pair, follower: &mut Store, next: Outstanding) {
     let Outstanding {
         entry,
+        wanted,
         outcome,
         after,
     } = next;
     assert_eq!(entry.digest.is_some(), outcome.is_ok(), "{entry:?}");
-    let applied = pair.server.apply(&entry);
+    let mut applied = pair.server.apply(&entry);
+    applied.give_stats(&wanted);
     assert_eq!(applied.outcome, outcome, "{entry:?}");
     assert_eq!(pair.server.store.digest(), after.digest(), "{entry:?}");
 
     let bytes = entry.to_bytes();
     let decoded = TxnEntry::from_bytes(&bytes).expect("what was encoded decodes");
     assert_eq!(decoded, entry);
-    let there = follower.apply(&decoded);
+    let mut there = follower.apply(&decoded);
+    there.give_stats(&wanted);
     assert_eq!(there.outcome, applied.outcome);
     assert_eq!(there.changes, applied.changes);
     assert!(!there.misfit && !there.digest_mismatch);

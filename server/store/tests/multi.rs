@@ -6,10 +6,10 @@ use common::{
     SESSION, at, body, create, create_with, data_of, delete, furnished, local, multi, set,
     set_body, ttl_body,
 };
-use lockkeeper_store::Write;
+use lockkeeper_store::{StatsWanted, Write};
 use lockkeeper_wire::acl::{ALL, READ};
 use lockkeeper_wire::multi::{MultiOp, MultiResult};
-use lockkeeper_wire::{Acl, ErrorCode, Response};
+use lockkeeper_wire::{Acl, ErrorCode, Response, Txn};
 
 #[test]
 fn checks_of_a_multi_come_in_their_order() {
@@ -144,4 +144,36 @@ fn a_failed_multi_leaves_what_was_outstanding() {
         data_of(&server.store, "/open/a").as_deref(),
         Some(&b"y"[..])
     );
+}
+
+/// Servers before 3.7.2 and 3.8.2 drop a whole multi in which the second kind of create is.
+#[test]
+fn zookeeper_4026_a_create2_in_a_multi_is_logged_as_a_create() {
+    let mut server = furnished();
+    let request = multi(vec![
+        MultiOp::Create2(body("/m0", 0)),
+        MultiOp::Create(body("/m1", 0)),
+        MultiOp::Create2(body("/m2", 1)),
+        MultiOp::SetData(set_body("/m0", "x", 0)),
+    ]);
+    let entry = server.prep(SESSION, &local(), Write::Request(&request));
+    let Txn::Multi(parts) = &entry.txn else {
+        panic!("a multi: {entry:?}");
+    };
+    assert!(parts[..3].iter().all(|part| matches!(part, Txn::Create(_))));
+    // Who was asked gives the reply that was asked for; of the znode as it was when it was made.
+    let mut applied = server.apply(&entry);
+    applied.give_stats(&StatsWanted::by(&request));
+    let Ok(Response::Multi(reply)) = applied.outcome else {
+        panic!("a multi answers");
+    };
+    let stats: Vec<_> = reply
+        .results
+        .iter()
+        .map(|result| match result {
+            MultiResult::Create2(body) => Some((body.stat.version, body.stat.ephemeral_owner.0)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(stats, [Some((0, 0)), None, Some((0, SESSION.0)), None]);
 }

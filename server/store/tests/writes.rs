@@ -258,6 +258,47 @@ fn a_transaction_carries_who_when_and_the_full_list() {
     assert_eq!(body.parent_cversion, 5);
 }
 
+#[test]
+fn a_session_of_one_server_alone_writes_and_owns_nothing() {
+    let mut server = furnished();
+    server.local = true;
+    let stranger = SessionId(0x0300_0000_0000_0009);
+    let mut run = |request: Request| {
+        let applied = server.write(stranger, &local(), Write::Request(&request));
+        applied.outcome.err().unwrap_or(ErrorCode::OK)
+    };
+    assert_eq!(run(create("/plain", 0)), ErrorCode::OK);
+    assert_eq!(run(set("/plain", "x", 0)), ErrorCode::OK);
+    assert_eq!(run(create("/mine", 1)), ErrorCode::SESSION_EXPIRED);
+    assert_eq!(run(create("/mine", 3)), ErrorCode::SESSION_EXPIRED);
+    server.local = false;
+    assert_eq!(
+        server.err(&create("/plain", 0)),
+        ErrorCode::NODE_EXISTS,
+        "sessions alive are asked as before"
+    );
+}
+
+#[test]
+fn what_is_refused_before_it_is_judged_takes_a_zxid_too() {
+    let mut server = furnished();
+    let before = server.store.last_zxid();
+    let refused = server.write(SESSION, &local(), Write::Refused(ErrorCode::SESSION_MOVED));
+    assert_eq!(refused.outcome, Err(ErrorCode::SESSION_MOVED));
+    assert_eq!(server.store.last_zxid(), before.next());
+}
+
+#[test]
+fn the_membership_in_force_is_shown_whatever_the_tree_came_with() {
+    let mut server = furnished();
+    let before = server.store.digest();
+    server.store.set_config("version=7", Zxid(7), NOW_MS);
+    let stat = server.stat("/zookeeper/config");
+    assert_eq!((stat.version, stat.aversion, stat.mzxid), (-1, -1, Zxid(7)));
+    assert_eq!(stat.data_length, 9);
+    assert_eq!(server.store.digest(), before, "it is each server's own");
+}
+
 /// Made by other servers' leaders only, so far; its reply is getData's.
 #[test]
 fn a_reconfig_sets_the_config_znode() {

@@ -7,7 +7,7 @@ pub(crate) mod hub;
 pub(crate) mod random;
 
 use bytes::{Bytes, BytesMut};
-use lockkeeper_store::{Applied, Overlay, PrepSettings, Reader, Store, Write, prep};
+use lockkeeper_store::{Applied, Overlay, PrepSettings, Reader, StatsWanted, Store, Write, prep};
 use lockkeeper_store::{Caller, Identities, address_identity};
 use lockkeeper_wire::multi::{MultiOp, MultiRequest, MultiResponse, MultiResult};
 use lockkeeper_wire::reply::{GetAclResponse, GetChildrenResponse, GetDataResponse};
@@ -38,6 +38,8 @@ pub(crate) struct Server {
     pub(crate) settings: PrepSettings,
     pub(crate) zxid: Zxid,
     pub(crate) time_ms: i64,
+    /// Whether writers are sessions that only their own server knows.
+    pub(crate) local: bool,
 }
 
 impl Server {
@@ -57,6 +59,7 @@ impl Server {
             overlay: Overlay::new(),
             settings: SETTINGS,
             time_ms: NOW_MS,
+            local: false,
         }
     }
 
@@ -75,6 +78,7 @@ impl Server {
             identities,
             zxid: self.zxid,
             time_ms: self.time_ms,
+            local: self.local,
         };
         prep(&self.store, &mut self.overlay, self.settings, caller, write)
     }
@@ -94,8 +98,14 @@ impl Server {
         identities: &Identities,
         write: Write<'_>,
     ) -> Applied {
+        let wanted = match &write {
+            Write::Request(request) => StatsWanted::by(request),
+            _ => StatsWanted::default(),
+        };
         let entry = self.prep(session, identities, write);
-        self.apply(&entry)
+        let mut applied = self.apply(&entry);
+        applied.give_stats(&wanted);
+        applied
     }
 
     pub(crate) fn run_as(

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use lockkeeper_check::tree::{By, Naive};
-use lockkeeper_store::{Identities, Store, Write, authenticate};
+use lockkeeper_store::{Identities, StatsWanted, Store, Write, authenticate};
 use lockkeeper_wire::acl::{ALL, CREATE, READ};
 use lockkeeper_wire::multi::MultiOp;
 use lockkeeper_wire::request::{
@@ -201,6 +201,7 @@ impl Draft {
 /// A transaction on its way, and what the model says about it.
 pub(crate) struct Outstanding {
     pub(crate) entry: TxnEntry,
+    pub(crate) wanted: StatsWanted,
     pub(crate) outcome: Result<Response, ErrorCode>,
     pub(crate) after: Naive,
 }
@@ -240,6 +241,7 @@ impl Pair {
             zxid: server.zxid.0 + 1,
             time_ms: server.time_ms + 1,
         };
+        let mut wanted = StatsWanted::default();
         let (entry, outcome) = match step {
             Step::Begin(_) => {
                 model.begin_session(session, 4000);
@@ -251,6 +253,7 @@ impl Pair {
                     [one] => one.request(model),
                     parts => multi(parts.iter().map(|part| part.part(model)).collect()),
                 };
+                wanted = StatsWanted::by(&request);
                 let outcome = model.write(by, &request);
                 let entry = server.prep(session, &identities, Write::Request(&request));
                 (entry, outcome)
@@ -265,6 +268,7 @@ impl Pair {
         };
         self.outstanding.push_back(Outstanding {
             entry,
+            wanted,
             outcome,
             after: self.model.clone(),
         });
