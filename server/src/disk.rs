@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures::executor::block_on;
 use lockkeeper_journal::{
     Digest, Disk, Journal, JournalError, Settings as JournalSettings, retain, write_snapshot,
 };
+use lockkeeper_replica::{IoId, Txn};
 use lockkeeper_store::Store;
 use lockkeeper_wire::Zxid;
 use lockkeeper_wire::txn::DIGEST_VERSION;
@@ -24,11 +24,14 @@ use lockkeeper_wire::txn::DIGEST_VERSION;
 use crate::node::{Input, Shared};
 use crate::sync::{Inbox, lock, try_lock, write};
 
+/// Transactions for the log, in order.
+pub(crate) type Records = Vec<(IoId, Txn)>;
+
 /// What the disk's thread is asked to do.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Log these transactions, in zxid order.
-    Log(Vec<(Zxid, Bytes)>),
+    /// Log these transactions.
+    Log(Records),
     /// A snapshot is due.
     Snapshot,
     /// Finish what has been ordered and end.
@@ -85,10 +88,10 @@ impl<D: Disk> LogWriter<D> {
     }
 
     /// Makes transactions durable; says whether they are. If not, the replica has been told why.
-    pub(crate) fn write(&self, records: Vec<(Zxid, Bytes)>) -> bool {
+    pub(crate) fn write(&self, records: Records) -> bool {
         let count = records.len();
         let synced = self.work(|journal| {
-            journal.append(records.into_iter().map(|(zxid, entry)| (zxid.0, entry)))?;
+            journal.append(records.into_iter().map(|(_, txn)| (txn.zxid.0, txn.bytes)))?;
             let started = Instant::now();
             journal.sync()?;
             Ok(started.elapsed())
@@ -116,8 +119,8 @@ impl<D: Disk> LogWriter<D> {
 
     /// Whether these can be logged without more than a write and a sync: the disk's thread is not
     /// at the journal, and no new file is to be made.
-    pub(crate) fn has_room(&self, records: &[(Zxid, Bytes)]) -> bool {
-        let len = records.iter().map(|(_, entry)| entry.len()).sum();
+    pub(crate) fn has_room(&self, records: &Records) -> bool {
+        let len = records.iter().map(|(_, txn)| txn.bytes.len()).sum();
         try_lock(&self.journal).is_some_and(|journal| journal.has_room(len))
     }
 
@@ -157,7 +160,7 @@ impl<D: Disk> DiskThread<D> {
         };
         loop {
             block_on(self.orders.take(&mut batch));
-            let mut records = Vec::new();
+            let mut records = Records::new();
             let mut stop = false;
             for order in batch.drain(..) {
                 match order {
@@ -166,7 +169,7 @@ impl<D: Disk> DiskThread<D> {
                     Order::Stop => stop = true,
                 }
             }
-            if let Some(&(last, _)) = records.last() {
+            if let Some(last) = records.last().map(|(io, _)| *io) {
                 if !self.log.write(records) {
                     break;
                 }

@@ -1,4 +1,4 @@
-//! Why the server does not start.
+//! Why the server does not start, or ends by itself.
 //!
 //! Supervisors and init scripts written for Apache's server act on its exit codes, so the codes
 //! are Apache's (`ExitCode.java`); the messages are for a person and name the setting to change.
@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use lockkeeper_journal::JournalError;
+use lockkeeper_replica::Fault;
 use lockkeeper_wire::{DecodeError, Zxid};
 use thiserror::Error;
 
@@ -76,6 +77,18 @@ impl StartError {
             Self::Listen { .. } | Self::Threads { .. } => 1,
         }
     }
+}
+
+/// Why a running server ends by itself. What clients have been told is on disk.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The disk failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The state of this server cannot be right any more.
+    #[error(transparent)]
+    Fault(#[from] Fault),
 }
 
 #[cfg(test)]

@@ -41,5 +41,5 @@ mod sync;
 pub mod words;
 
 pub use config::{Config, ConfigError};
-pub use error::StartError;
+pub use error::{Failure, StartError};
 pub use server::{Server, Stopper};

@@ -12,13 +12,14 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use lockkeeper_journal::{Disk, JournalError};
+use lockkeeper_journal::Disk;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use crate::connection::Connection;
+use crate::error::Failure;
 use crate::links::{Link, Refusal};
 use crate::node::{Node, Shared, wall_ms};
 use crate::status;
@@ -48,7 +49,7 @@ struct Loop {
 #[derive(Debug)]
 pub(crate) struct Threads {
     /// The one with the replica, which ends with it.
-    pub(crate) node: JoinHandle<Result<(), JournalError>>,
+    pub(crate) node: JoinHandle<Result<(), Failure>>,
     /// Those with connections alone; they end when they are told.
     pub(crate) io: Vec<JoinHandle<()>>,
 }

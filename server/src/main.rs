@@ -62,7 +62,7 @@ fn run(config: &Config) -> Result<ExitCode, StartError> {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            tracing::error!(error = %with_causes(&error), "the disk has failed; see the cause");
+            tracing::error!(error = %with_causes(&error), "the server has ended by itself; see the cause");
             Ok(ExitCode::FAILURE)
         }
     }

@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use lockkeeper_journal::{Disk, JournalError};
-use lockkeeper_replica::{Limits, Now, Replica, Traffic};
+use lockkeeper_replica::{Effect, Fault, IoId, Limits, Now, PeerInput, Replica, Traffic};
 use lockkeeper_store::{ConnectionId, Identities, Store, Watches};
 use lockkeeper_wire::{ConnectRequest, ErrorCode, Request, Xid, Zxid};
 use tokio::task::yield_now;
 use tokio::time::timeout_at;
 
-use crate::disk::{DiskStats, LogWriter, Order};
+use crate::disk::{DiskStats, LogWriter, Order, Records};
+use crate::error::Failure;
 use crate::links::{Link, Outlet, Registry};
 use crate::lone::{Lone, Situation, Way};
 use crate::sync::{Inbox, lock, read, write};
@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) limits: Limits,
     pub(crate) skip_acl: bool,
+    /// Whether this is an ensemble of one.
+    pub(crate) standalone: bool,
     /// The digest of the super user, `super:hash`.
     pub(crate) super_digest: Option<String>,
     /// Requests in the replica, of all connections.
@@ -122,8 +124,8 @@ pub(crate) enum Input {
     },
     /// A connection has ended.
     Ended(ConnectionId),
-    /// The log is durable up to here.
-    Durable(Zxid),
+    /// The log is durable up to this write.
+    Durable(IoId),
     /// The journal has failed; the server ends.
     DiskFailed(JournalError),
     /// End.
@@ -136,8 +138,10 @@ pub(crate) struct Node<D: Disk> {
     shared: Arc<Shared>,
     log: Arc<LogWriter<D>>,
     orders: Arc<Inbox<Order>>,
-    /// The last transaction handed to the disk's thread, until that is durable.
-    awaited: Option<Zxid>,
+    /// What is to be logged next.
+    unlogged: Records,
+    /// The last write handed to the disk's thread, until it is durable.
+    awaited: Option<IoId>,
     lone: Lone,
     _ending: Ending,
 }
@@ -177,16 +181,18 @@ impl<D: Disk> Node<D> {
             shared,
             log,
             orders,
+            unlogged: Records::new(),
             awaited: None,
         }
     }
 
-    /// Runs until it is told to stop or the disk fails; then the connections end.
-    pub(crate) async fn run(mut self) -> Result<(), JournalError> {
+    /// Runs until it is told to stop or something fails; then the connections end.
+    pub(crate) async fn run(mut self) -> Result<(), Failure> {
         let shared = self.shared.clone();
         let outlet = &mut Outlet::new(shared.outstanding.clone());
         let mut inputs = Vec::new();
         let mut touched = Vec::new();
+        self.commit(shared.clock.now(), outlet)?;
         loop {
             let tick = shared.clock.instant(self.replica.next_tick_ms());
             let deadline = self.lone.wake_at().map_or(tick, |at| at.min(tick));
@@ -201,14 +207,17 @@ impl<D: Disk> Node<D> {
                 yield_now().await;
             }
             let now = shared.clock.now();
-            let mut durable = None;
             let mut stop = false;
             {
                 let store = read(&shared.store);
                 for input in inputs.drain(..) {
                     match input {
-                        Input::Durable(zxid) => durable = Some(zxid),
-                        Input::DiskFailed(error) => return Err(error),
+                        Input::Durable(io) => {
+                            self.awaited.take_if(|last| *last <= io);
+                            self.replica
+                                .handle_peer(PeerInput::Durable(io), &store, now);
+                        }
+                        Input::DiskFailed(error) => return Err(error.into()),
                         Input::Stop => stop = true,
                         input => self.handle(input, &store, now, outlet, &mut touched),
                     }
@@ -223,21 +232,21 @@ impl<D: Disk> Node<D> {
                     }
                 }
             }
-            self.awaited.take_if(|last| durable >= Some(*last));
             let lone = self.hand_over();
             if lone.is_empty() {
                 outlet.mark_unsent(touched.drain(..));
             }
-            if let Some(durable) = durable {
-                self.commit(durable, now, outlet);
-            }
+            self.commit(now, outlet)?;
             self.flush(outlet);
-            if let Some(&(last, _)) = lone.last()
+            if let Some(last) = lone.last().map(|(io, _)| *io)
                 && self.log.write(lone)
             {
                 self.lone.note_sync(self.log.last_sync());
                 outlet.mark_unsent(touched.drain(..));
-                self.commit(last, shared.clock.now(), outlet);
+                let now = shared.clock.now();
+                let durable = PeerInput::Durable(last);
+                self.replica.handle_peer(durable, &read(&shared.store), now);
+                self.commit(now, outlet)?;
                 self.flush(outlet);
                 if self.log.snapshot_due() {
                     self.orders.push(Order::Snapshot);
@@ -250,10 +259,16 @@ impl<D: Disk> Node<D> {
     }
 
     /// Hands what is to be logged to the disk's thread; gives back what is better logged here.
-    fn hand_over(&mut self) -> Vec<(Zxid, Bytes)> {
-        let count = self.replica.unlogged();
+    fn hand_over(&mut self) -> Records {
+        while let Some(effect) = self.replica.poll_effect() {
+            match effect {
+                Effect::Append { io, txn } => self.unlogged.push((io, txn)),
+                other => unreachable!("an ensemble of one has nobody to tell: {other:?}"),
+            }
+        }
+        let count = self.unlogged.len();
         if count == 0 {
-            return Vec::new();
+            return Records::new();
         }
         let way = match self.awaited {
             Some(_) => Way::Disk,
@@ -265,15 +280,15 @@ impl<D: Disk> Node<D> {
             }),
         };
         if way == Way::Later {
-            return Vec::new();
+            return Records::new();
         }
-        let unlogged = self.replica.take_unlogged();
+        let unlogged = std::mem::take(&mut self.unlogged);
         if way == Way::Here && (!self.shared.one_thread || self.log.has_room(&unlogged)) {
             return unlogged;
         }
-        self.awaited = unlogged.last().map(|&(last, _)| last);
+        self.awaited = unlogged.last().map(|(last, _)| *last);
         self.orders.push(Order::Log(unlogged));
-        Vec::new()
+        Records::new()
     }
 
     fn flush(&mut self, outlet: &mut Outlet) {
@@ -282,13 +297,16 @@ impl<D: Disk> Node<D> {
         }
     }
 
-    fn commit(&mut self, durable: Zxid, now: Now, outlet: &mut Outlet) {
+    fn commit(&mut self, now: Now, outlet: &mut Outlet) -> Result<(), Fault> {
+        if !self.replica.has_decided() {
+            return Ok(());
+        }
         let mut store = write(&self.shared.store);
         let mut watches = lock(&self.shared.watches);
-        self.replica
-            .commit(durable, &mut store, &mut watches, now, outlet);
+        self.replica.commit(&mut store, &mut watches, now, outlet)?;
         drop((store, watches));
         *lock(&self.shared.traffic) = self.replica.traffic();
+        Ok(())
     }
 
     /// Time during which the whole process stood still is nobody's silence.
@@ -340,8 +358,8 @@ impl<D: Disk> Node<D> {
                 touched.push(connection);
             }
             Input::Ended(connection) => {
-                let mut watches = lock(&self.shared.watches);
-                self.replica.disconnect(connection, &mut watches, outlet);
+                self.replica
+                    .disconnect(connection, &mut lock(&self.shared.watches), outlet);
                 outlet.remove(connection);
             }
             Input::Durable(_) | Input::DiskFailed(_) | Input::Stop => {}

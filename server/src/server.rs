@@ -7,17 +7,15 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use lockkeeper_journal::{
-    Digest, Disk, Journal, JournalError, RealDisk, Recovered, Settings as Files,
-};
-use lockkeeper_replica::{Limits, Replica, Settings};
+use lockkeeper_journal::{Digest, Disk, Journal, RealDisk, Recovered, Settings as Files};
+use lockkeeper_replica::{Limits, Peer, Replica, Settings};
 use lockkeeper_store::{Applied, PrepSettings, Store, Watches};
 use lockkeeper_wire::txn::DIGEST_VERSION;
 use lockkeeper_wire::{Record, TxnEntry, Zxid};
 
 use crate::config::{Config, Host, Listen};
 use crate::disk::{DiskStats, DiskThread, LogWriter, snapshot_of};
-use crate::error::StartError;
+use crate::error::{Failure, StartError};
 use crate::links::Registry;
 use crate::listen::{self, Threads};
 use crate::node::{Clock, Input, Node, Packets, Shared};
@@ -46,7 +44,7 @@ pub struct Server {
     shared: Arc<Shared>,
     /// Kept until a thread looks, however late it comes to that.
     stop: tokio::sync::watch::Sender<bool>,
-    node: Option<JoinHandle<Result<(), JournalError>>>,
+    node: Option<JoinHandle<Result<(), Failure>>>,
     disk: Option<JoinHandle<()>>,
     io: Vec<JoinHandle<()>>,
 }
@@ -81,7 +79,8 @@ impl Server {
             .io_threads
             .map_or_else(io_threads, |count| count as usize);
         let clock = Clock::new();
-        let replica = Replica::new(settings(config), &store, clock.now());
+        let peer = Peer::standalone(store.last_zxid());
+        let replica = Replica::new(settings(config), peer, &store, clock.now());
         let shared = Arc::new(Shared {
             store: RwLock::new(store),
             watches: Mutex::new(Watches::new().skip_acl(config.access.acl_skip)),
@@ -91,6 +90,7 @@ impl Server {
             registry: Registry::default(),
             limits: limits(config),
             skip_acl: config.access.acl_skip,
+            standalone: true,
             super_digest: config
                 .access
                 .super_digest
@@ -150,11 +150,12 @@ impl Server {
         &self.addresses
     }
 
-    /// Blocks until the server ends by itself, which it does only when its disk fails.
+    /// Blocks until the server ends by itself, which it does only when its disk fails or its data
+    /// cannot be right.
     ///
     /// # Errors
-    /// The failure of the disk.
-    pub fn wait(&mut self) -> Result<(), JournalError> {
+    /// What has failed.
+    pub fn wait(&mut self) -> Result<(), Failure> {
         let outcome = match self.node.take().map(JoinHandle::join) {
             Some(Ok(outcome)) => outcome,
             Some(Err(panic)) => std::panic::resume_unwind(panic),
@@ -268,6 +269,9 @@ fn settings(config: &Config) -> Settings {
             extended_types: config.access.extended_types,
             skip_acl: config.access.acl_skip,
         },
+        // These belong to ensembles.
+        local_sessions: None,
+        read_only: false,
         container_check_ms: config.containers.check_interval_ms,
         container_removals_per_minute: config.containers.per_minute_max.into(),
         container_never_used_ms: config

@@ -26,7 +26,10 @@ pub struct Answering<'a> {
     pub watches_max: usize,
 }
 
-/// Whether a request is answered from the state as it is, without a transaction.
+/// Whether a request is answered from the state as it is, without a word to anybody.
+///
+/// A sync is not: the leader has to be asked. An ensemble of one has nobody to ask, so its owner
+/// may [`answer`] that as well.
 pub fn is_read(request: &Request) -> bool {
     match request {
         Request::Exists(_)
@@ -34,7 +37,6 @@ pub fn is_read(request: &Request) -> bool {
         | Request::GetAcl(_)
         | Request::GetChildren(_)
         | Request::GetChildren2(_)
-        | Request::Sync(_)
         | Request::Ping
         | Request::MultiRead(_)
         | Request::CheckWatches(_)
@@ -45,7 +47,8 @@ pub fn is_read(request: &Request) -> bool {
         | Request::GetAllChildrenNumber(_)
         | Request::AddWatch(_)
         | Request::WhoAmI => true,
-        Request::Create(_)
+        Request::Sync(_)
+        | Request::Create(_)
         | Request::Create2(_)
         | Request::CreateContainer(_)
         | Request::CreateTtl(_)

@@ -69,26 +69,32 @@ impl<C: Clients> EventSink for Events<'_, C> {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) session: SessionId,
-    /// Requests in order of arrival, from the first that waits for a transaction on.
+    /// Granted to the session, ms.
+    pub(crate) timeout_ms: i32,
+    /// Requests in order of arrival, from the first that waits for something on.
     pub(crate) waiting: VecDeque<Waiting>,
+    /// What came behind a sync that is not answered. A write among it would otherwise be able to
+    /// overtake: the leader takes longer over a sync than over a transaction.
+    pub(crate) behind_sync: Option<VecDeque<Held>>,
 }
 
 /// A request that waits for its turn.
 #[derive(Debug)]
 pub(crate) enum Waiting {
-    /// The handshake of a new session.
-    Connect {
-        zxid: Zxid,
-        short: bool,
-        timeout_ms: i32,
-    },
-    /// A write that has become this transaction.
+    /// The handshake: of a new session, or of one that the leader is asked about.
+    Connect { short: bool },
+    /// A write that becomes a transaction.
     Write {
-        zxid: Zxid,
         xid: Xid,
         op: OpCode,
         since_ms: u64,
         wanted: StatsWanted,
+    },
+    /// A sync that the leader has to answer; then it is a read.
+    Sync {
+        xid: Xid,
+        request: Request,
+        identities: Identities,
     },
     /// A read behind one of the connection's own writes.
     Read {
@@ -106,11 +112,49 @@ pub(crate) enum Waiting {
     },
 }
 
+/// A request that is not looked at yet.
+#[derive(Debug)]
+pub(crate) enum Held {
+    Request {
+        xid: Xid,
+        request: Request,
+        identities: Identities,
+    },
+    Header {
+        xid: Xid,
+        zxid: Option<Zxid>,
+        code: ErrorCode,
+        close: bool,
+    },
+}
+
 impl Connection {
-    pub(crate) fn new(session: SessionId) -> Self {
+    pub(crate) fn new(session: SessionId, timeout_ms: i32) -> Self {
         Self {
             session,
+            timeout_ms,
             waiting: VecDeque::new(),
+            behind_sync: None,
         }
+    }
+
+    /// The leader has answered the sync: it is a read like any other, and what is behind it may go
+    /// its way.
+    pub(crate) fn synced(&mut self) -> VecDeque<Held> {
+        for waiting in &mut self.waiting {
+            if let Waiting::Sync {
+                xid,
+                request,
+                identities,
+            } = waiting
+            {
+                *waiting = Waiting::Read {
+                    xid: *xid,
+                    request: request.clone(),
+                    identities: identities.clone(),
+                };
+            }
+        }
+        self.behind_sync.take().unwrap_or_default()
     }
 }

@@ -1,9 +1,10 @@
-//! One member as a value: requests in, transactions through, replies and events out.
+//! One member of an ensemble as a value: requests in, transactions through, replies and events out.
 //!
 //! A [`Replica`] has one owner and no I/O. Writes go through one pipeline, whose stages are queues:
-//! received, prepared, waiting for the log, committed, answered. A standalone server is an ensemble
-//! of one, whose own durable write is a quorum; what changes in an ensemble is only who says that a
-//! transaction is committed.
+//! received, prepared, proposed, committed, answered. A leader prepares and proposes; a learner
+//! sends what it receives to its leader. What is committed comes back to both in the same way, from
+//! the [`Peer`](lockkeeper_zab::Peer) inside, and ends in the same `Store::apply`. A standalone
+//! server is an ensemble of one, whose own durable write is a quorum.
 //!
 //! The tree and the watches are not inside the replica but handed to it, because reads may look at
 //! them too: a connection that waits for no write answers its reads with [`answer`] wherever it
@@ -14,22 +15,37 @@
 //! it; so a session reads what it has written.
 //!
 //! ```text
-//! limits, password ← connection ← pipeline ← replica
-//! answer           ←              pipeline
+//! limits, password ← connection, pipeline ← role ← replica ← handshake, requests, sessions, local
+//! answer, fault                                            ← forward, input, commit
+//!                                                          ← read_only
 //! ```
 
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod answer;
+mod commit;
 mod connection;
+mod fault;
+mod forward;
+mod handshake;
+mod input;
 mod limits;
+mod local;
 mod password;
 mod pipeline;
+mod read_only;
 mod replica;
+mod requests;
+mod role;
+mod sessions;
 
 pub use answer::{Answering, answer, is_read, needs_watches};
 pub use connection::{Clients, Now};
+// What a replica is made with, and what it says: the shell names it without knowing the protocol.
+pub use fault::Fault;
+pub use input::PeerInput;
 pub use limits::Limits;
+pub use lockkeeper_zab::{Effect, IoId, LinkId, Peer, RoleKind, Txn};
 pub use password::session_password;
-pub use replica::{Replica, Settings, Traffic};
+pub use replica::{LocalSessions, Replica, Settings, Traffic};

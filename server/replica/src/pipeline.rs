@@ -1,101 +1,87 @@
 //! The stages between a write and its reply.
+//!
+//! A leader prepares a write and proposes it; a learner sends it to its leader. Both remember, in
+//! the order in which the transactions will come back, who waits for which.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
-use lockkeeper_store::{Caller, Overlay, PrepSettings, Store, Write, prep};
-use lockkeeper_wire::{Record, SessionId, TxnEntry, Zxid};
-
-use lockkeeper_store::{ConnectionId, Identities};
-
-/// Prepared transactions on their way to commit.
-#[derive(Debug)]
-pub(crate) struct Pipeline {
-    overlay: Overlay,
-    /// The zxid the next transaction takes.
-    next_zxid: Zxid,
-    /// Prepared, not committed; in zxid order.
-    proposed: VecDeque<Proposed>,
-    /// Encoded for the log and not handed out yet.
-    unlogged: Vec<(Zxid, Bytes)>,
-    encoder: BytesMut,
-}
-
-/// A transaction under way.
-#[derive(Debug)]
-pub(crate) struct Proposed {
-    pub(crate) entry: TxnEntry,
-    /// The connection that waits for it.
-    pub(crate) origin: Option<ConnectionId>,
-}
+use lockkeeper_store::{
+    Caller, ConnectionId, Identities, Overlay, PrepSettings, Store, Write, prep,
+};
+use lockkeeper_wire::{DecodeError, Record, SessionId, TxnEntry, Zxid};
 
 /// A write and who wants it.
 pub(crate) struct Wanted<'a> {
     pub(crate) session: SessionId,
     pub(crate) cxid: i32,
     pub(crate) identities: &'a Identities,
+    /// The connection that waits for it here.
     pub(crate) origin: Option<ConnectionId>,
     pub(crate) write: Write<'a>,
+    /// Whether only the session's own server knows it.
+    pub(crate) local: bool,
 }
 
-impl Pipeline {
-    pub(crate) fn new(store: &Store) -> Self {
-        Self {
-            overlay: Overlay::new(),
-            next_zxid: store.last_zxid().next(),
-            proposed: VecDeque::new(),
-            unlogged: Vec::new(),
-            encoder: BytesMut::new(),
-        }
-    }
+/// A committed transaction and the connection that waits for it.
+pub(crate) struct Committed {
+    pub(crate) entry: TxnEntry,
+    pub(crate) origin: Option<ConnectionId>,
+}
 
+impl Committed {
+    /// A transaction that nobody here has asked for.
+    pub(crate) fn foreign(bytes: &Bytes) -> Result<Self, DecodeError> {
+        TxnEntry::from_bytes(bytes).map(|entry| Self {
+            entry,
+            origin: None,
+        })
+    }
+}
+
+/// Prepared transactions of a leader on their way to commit.
+#[derive(Debug, Default)]
+pub(crate) struct Proposals {
+    overlay: Overlay,
+    /// Prepared, not committed; in zxid order.
+    proposed: VecDeque<(TxnEntry, Option<ConnectionId>)>,
+    encoder: BytesMut,
+}
+
+impl Proposals {
     pub(crate) fn is_alive(&self, store: &Store, session: SessionId) -> bool {
         self.overlay.is_alive(store, session)
     }
 
-    /// Received to prepared to proposed; gives the zxid.
-    pub(crate) fn propose(
+    /// Received to prepared; gives the entry as it is logged and sent.
+    pub(crate) fn prepare(
         &mut self,
         store: &Store,
         settings: PrepSettings,
-        time_ms: i64,
+        (zxid, time_ms): (Zxid, i64),
         wanted: Wanted<'_>,
-    ) -> Zxid {
-        let zxid = self.next_zxid;
-        self.next_zxid = zxid.next();
+    ) -> Bytes {
         let caller = Caller {
             session: wanted.session,
             cxid: wanted.cxid,
             identities: wanted.identities,
             zxid,
             time_ms,
-            local: false,
+            local: wanted.local,
         };
         let entry = prep(store, &mut self.overlay, settings, caller, wanted.write);
         entry.encode(&mut self.encoder);
-        self.unlogged.push((zxid, self.encoder.split().freeze()));
-        self.proposed.push_back(Proposed {
-            entry,
-            origin: wanted.origin,
-        });
-        zxid
+        self.proposed.push_back((entry, wanted.origin));
+        self.encoder.split().freeze()
     }
 
-    /// What must become durable next, in order.
-    pub(crate) fn take_unlogged(&mut self) -> Vec<(Zxid, Bytes)> {
-        std::mem::take(&mut self.unlogged)
-    }
-
-    pub(crate) fn unlogged(&self) -> usize {
-        self.unlogged.len()
-    }
-
-    /// The next transaction that `committed` covers.
-    pub(crate) fn take_committed(&mut self, committed: Zxid) -> Option<Proposed> {
-        if self.proposed.front()?.entry.header.zxid > committed {
+    /// The transaction that was committed, as it was prepared; `None` for one of an earlier leader.
+    pub(crate) fn take(&mut self, zxid: Zxid) -> Option<Committed> {
+        if self.proposed.front()?.0.header.zxid != zxid {
             return None;
         }
-        self.proposed.pop_front()
+        let (entry, origin) = self.proposed.pop_front()?;
+        Some(Committed { entry, origin })
     }
 
     pub(crate) fn applied(&mut self, zxid: Zxid) {
@@ -105,5 +91,40 @@ impl Pipeline {
     /// Transactions prepared and not committed.
     pub(crate) fn len(&self) -> usize {
         self.proposed.len()
+    }
+}
+
+/// Writes of a learner's clients that its leader has.
+///
+/// They are kept by session and in order even when their connection has gone: the session may be
+/// back on a new one, and an answer must not be taken for that of a later request.
+#[derive(Debug, Default)]
+pub(crate) struct Forwards {
+    by_session: BTreeMap<SessionId, VecDeque<(i32, Option<ConnectionId>)>>,
+    len: usize,
+}
+
+impl Forwards {
+    pub(crate) fn push(&mut self, session: SessionId, cxid: i32, origin: Option<ConnectionId>) {
+        let queue = self.by_session.entry(session).or_default();
+        queue.push_back((cxid, origin));
+        self.len += 1;
+    }
+
+    /// Who waits for a transaction: the session's first request, if this is its answer. If not, the
+    /// session has asked for it on another server.
+    pub(crate) fn take(&mut self, session: SessionId, cxid: i32) -> Option<ConnectionId> {
+        let queue = self.by_session.get_mut(&session)?;
+        let (_, origin) = queue.pop_front_if(|(first, _)| *first == cxid)?;
+        if queue.is_empty() {
+            self.by_session.remove(&session);
+        }
+        self.len -= 1;
+        origin
+    }
+
+    /// Requests without an answer.
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 }

@@ -28,11 +28,11 @@ fn reads_wait_for_writes_of_their_own_connection_only() {
     assert_eq!(world.replies(other), [(1, NO_NODE)]);
     assert_eq!(world.replica.outstanding(), 2);
     // The first write alone lets go what waits for it, and no more.
-    let unlogged = world.replica.take_unlogged();
+    let unlogged = world.unlogged();
     assert_eq!(unlogged.len(), 2);
-    world.commit_to(unlogged[0].0);
+    world.commit_to(unlogged[0]);
     assert_eq!(world.replies(one), [(1, 0), (2, 0), (3, NO_NODE)]);
-    world.commit_to(unlogged[1].0);
+    world.commit_to(unlogged[1]);
     assert_eq!(world.replies(one), [(4, 0), (5, 0)]);
     assert_eq!(world.answered(one) - before, 5);
     assert_eq!(world.replica.outstanding(), 0);

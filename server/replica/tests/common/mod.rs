@@ -2,10 +2,14 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod ensemble;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
-use lockkeeper_replica::{Clients, Limits, Now, Replica, Settings, session_password};
+use lockkeeper_replica::{
+    Clients, Effect, IoId, Limits, Now, Peer, PeerInput, Replica, Settings, session_password,
+};
 use lockkeeper_store::{ConnectionId, PrepSettings, Store, Watches};
 use lockkeeper_wire::request::{CreateRequest, PathWatch, SetDataRequest};
 use lockkeeper_wire::{
@@ -56,6 +60,51 @@ impl Clients for Recorder {
     }
 }
 
+impl Recorder {
+    pub fn session(&self, connection: ConnectionId) -> SessionId {
+        self.sessions[&connection]
+    }
+
+    /// Connections with a session.
+    pub fn sessions(&self) -> Vec<ConnectionId> {
+        self.sessions.keys().copied().collect()
+    }
+
+    pub fn is_open(&self, connection: ConnectionId) -> bool {
+        self.sessions.contains_key(&connection) && !self.closed.contains(&connection)
+    }
+
+    pub fn has_sent(&self, connection: ConnectionId) -> bool {
+        let sent = self.buffers.get(&connection);
+        sent.is_some_and(|sent| !sent.is_empty())
+    }
+
+    /// What was sent to the connection since the last call.
+    pub fn frames(&mut self, connection: ConnectionId) -> Vec<Bytes> {
+        let mut deframer = Deframer::new();
+        let sent = self.buffers.remove(&connection);
+        deframer
+            .buffer_mut()
+            .extend_from_slice(&sent.unwrap_or_default());
+        let next = || deframer.next_frame(usize::MAX).expect("frames");
+        std::iter::from_fn(next).collect()
+    }
+
+    pub fn granted(&mut self, connection: ConnectionId) -> ConnectResponse {
+        let frames = self.frames(connection);
+        assert_eq!(frames.len(), 1, "the answer to the handshake alone");
+        ConnectResponse::from_bytes(&frames[0]).expect("a connect response")
+    }
+
+    /// Numbers and codes of what was sent to the connection since the last call.
+    pub fn replies(&mut self, connection: ConnectionId) -> Vec<(i32, i32)> {
+        let frames = self.frames(connection);
+        let header = |frame: &Bytes| ReplyHeader::decode(&mut Reader::new(frame));
+        let headers = frames.iter().map(|frame| header(frame).expect("a header"));
+        headers.map(|header| (header.xid.0, header.err.0)).collect()
+    }
+}
+
 /// A member, its state, and the connections it knows.
 pub struct World {
     pub replica: Replica,
@@ -63,35 +112,25 @@ pub struct World {
     pub watches: Watches,
     pub clients: Recorder,
     pub now_ms: u64,
-    durable: Zxid,
+    durable: IoId,
 }
 
 impl World {
     pub fn new() -> Self {
-        let settings = Settings {
-            server_id: 1,
-            tick_ms: TICK_MS,
-            session_timeout_min_ms: 1,
-            session_timeout_max_ms: 1_000_000,
-            prep: PrepSettings {
-                extended_types: true,
-                skip_acl: false,
-            },
-            container_check_ms: 1_000_000,
-            container_removals_per_minute: 1000,
-            container_never_used_ms: 0,
-            limits: Limits::default(),
-        };
+        let settings = settings(1);
         let store = Store::new(1);
-        let replica = Replica::new(settings, &store, now(0));
-        Self {
+        let peer = Peer::standalone(store.last_zxid());
+        let replica = Replica::new(settings, peer, &store, now(0));
+        let mut world = Self {
             replica,
             store,
             watches: Watches::new(),
             clients: Recorder::default(),
             now_ms: 0,
-            durable: Zxid::ZERO,
-        }
+            durable: IoId(0),
+        };
+        world.decide();
+        world
     }
 
     fn now(&self) -> Now {
@@ -100,14 +139,7 @@ impl World {
 
     /// A handshake; what is asked for is not committed yet.
     pub fn handshake(&mut self, connection: ConnectionId, session: SessionId) {
-        let request = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: Zxid::ZERO,
-            timeout_ms: TIMEOUT_MS,
-            session_id: session,
-            password: Some(Bytes::copy_from_slice(&session_password(session))),
-            read_only: Some(false),
-        };
+        let request = hello(session, Zxid::ZERO);
         self.clients.heard_ms.insert(connection, self.now_ms);
         let now = self.now();
         self.replica
@@ -142,13 +174,30 @@ impl World {
 
     /// Makes all that was prepared durable and commits it.
     pub fn commit(&mut self) {
-        if let Some((last, _)) = self.replica.take_unlogged().last() {
+        if let Some(last) = self.unlogged().last() {
             self.durable = *last;
         }
         self.commit_to(self.durable);
     }
 
-    pub fn commit_to(&mut self, durable: Zxid) {
+    /// What was prepared since the last call, to be made durable.
+    pub fn unlogged(&mut self) -> Vec<IoId> {
+        let effects = std::iter::from_fn(|| self.replica.poll_effect());
+        let append = |effect| match effect {
+            Effect::Append { io, .. } => io,
+            other => panic!("an ensemble of one has nobody to tell: {other:?}"),
+        };
+        effects.map(append).collect()
+    }
+
+    pub fn commit_to(&mut self, durable: IoId) {
+        let now = self.now();
+        let durable = PeerInput::Durable(durable);
+        self.replica.handle_peer(durable, &self.store, now);
+        self.decide();
+    }
+
+    fn decide(&mut self) {
         let now = self.now();
         let Self {
             replica,
@@ -157,7 +206,8 @@ impl World {
             clients,
             ..
         } = self;
-        replica.commit(durable, store, watches, now, clients);
+        let outcome = replica.commit(store, watches, now, clients);
+        outcome.expect("what is prepared fits");
     }
 
     pub fn tick(&mut self, now_ms: u64) {
@@ -179,44 +229,61 @@ impl World {
         self.clients.answered.get(&connection).copied().unwrap_or(0)
     }
 
-    fn frames(&mut self, connection: ConnectionId) -> Vec<Bytes> {
-        let mut deframer = Deframer::new();
-        let sent = self.clients.buffers.remove(&connection);
-        deframer
-            .buffer_mut()
-            .extend_from_slice(&sent.unwrap_or_default());
-        let next = || deframer.next_frame(usize::MAX).expect("frames");
-        std::iter::from_fn(next).collect()
-    }
-
     pub fn granted(&mut self, connection: ConnectionId) -> ConnectResponse {
-        let frames = self.frames(connection);
-        assert_eq!(frames.len(), 1, "the answer to the handshake alone");
-        ConnectResponse::from_bytes(&frames[0]).expect("a connect response")
+        self.clients.granted(connection)
     }
 
-    /// Numbers and codes of what was sent to the connection since the last call.
     pub fn replies(&mut self, connection: ConnectionId) -> Vec<(i32, i32)> {
-        let frames = self.frames(connection);
-        let header = |frame: &Bytes| ReplyHeader::decode(&mut Reader::new(frame));
-        let headers = frames.iter().map(|frame| header(frame).expect("a header"));
-        headers.map(|header| (header.xid.0, header.err.0)).collect()
+        self.clients.replies(connection)
     }
 
     pub fn exists(&self, path: &str) -> bool {
-        let reader = lockkeeper_store::Reader {
-            session: SessionId::NONE,
-            identities: &[],
-            skip_acl: true,
-        };
-        let request = read(path, false);
-        self.store
-            .read(&request, reader, &mut BytesMut::new())
-            .is_ok()
+        exists(&self.store, path)
     }
 }
 
-fn now(mono_ms: u64) -> Now {
+pub fn settings(server_id: u8) -> Settings {
+    Settings {
+        server_id,
+        tick_ms: TICK_MS,
+        session_timeout_min_ms: 1,
+        session_timeout_max_ms: 1_000_000,
+        prep: PrepSettings {
+            extended_types: true,
+            skip_acl: false,
+        },
+        local_sessions: None,
+        read_only: false,
+        container_check_ms: 1_000_000,
+        container_removals_per_minute: 1000,
+        container_never_used_ms: 0,
+        limits: Limits::default(),
+    }
+}
+
+pub fn exists(store: &Store, path: &str) -> bool {
+    let reader = lockkeeper_store::Reader {
+        session: SessionId::NONE,
+        identities: &[],
+        skip_acl: true,
+    };
+    let request = read(path, false);
+    store.read(&request, reader, &mut BytesMut::new()).is_ok()
+}
+
+/// A client's first frame.
+pub fn hello(session: SessionId, last_zxid_seen: Zxid) -> ConnectRequest {
+    ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen,
+        timeout_ms: TIMEOUT_MS,
+        session_id: session,
+        password: Some(Bytes::copy_from_slice(&session_password(session))),
+        read_only: Some(false),
+    }
+}
+
+pub fn now(mono_ms: u64) -> Now {
     Now {
         mono_ms,
         wall_ms: 1_700_000_000_000 + mono_ms as i64,
