@@ -28,6 +28,8 @@ pub(crate) struct Core {
     pub(crate) votes: bool,
     /// A leader told to cut the log where it cannot be cut; only an image helps.
     pub(crate) wants_image: bool,
+    /// The latest epoch that a voter was found to have accepted.
+    pub(crate) epoch_heard: i64,
     io: IoId,
     durable: IoId,
     /// What waits for a write, in the order in which it will leave.
@@ -51,6 +53,7 @@ impl Core {
             current_epoch,
             votes,
             wants_image: false,
+            epoch_heard: accepted_epoch,
             io: IoId(0),
             durable: IoId(0),
             waiting: VecDeque::new(),

@@ -60,7 +60,7 @@ pub(crate) fn follows(previous: Zxid, next: Zxid) -> bool {
 #[derive(Debug)]
 pub(crate) struct Log {
     oldest: Zxid,
-    /// All of the log behind this zxid is in `recent`.
+    /// All of the log behind this zxid, which is in it, is in `recent`.
     floor: Zxid,
     recent: VecDeque<Txn>,
     recent_bytes: usize,
@@ -75,15 +75,20 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(history: History, settings: &Settings) -> Self {
-        let floor = match history.recent.first() {
-            Some(first) => Zxid(first.zxid.0 - 1),
-            None => history.last,
-        };
+        let mut recent = VecDeque::from(history.recent);
+        let pairs = recent.iter().zip(recent.iter().skip(1));
+        assert!(
+            { pairs }.all(|(a, b)| follows(a.zxid, b.zxid))
+                && recent.back().is_none_or(|txn| txn.zxid == history.last),
+            "what was recovered ends at the end of the log and has no hole"
+        );
+        // What is in front of the first is not known, so that one is the floor itself.
+        let floor = recent.pop_front().map_or(history.last, |txn| txn.zxid);
         let mut log = Self {
             oldest: history.oldest,
             floor,
-            recent_bytes: history.recent.iter().map(|txn| txn.bytes.len()).sum(),
-            recent: history.recent.into(),
+            recent_bytes: recent.iter().map(|txn| txn.bytes.len()).sum(),
+            recent,
             recent_max: settings.recent_max,
             recent_bytes_max: settings.recent_bytes_max,
             writes: VecDeque::new(),
@@ -91,11 +96,6 @@ impl Log {
             committed: history.last,
             delivered: history.last,
         };
-        let pairs = log.recent.iter().zip(log.recent.iter().skip(1));
-        assert!(
-            { pairs }.all(|(a, b)| follows(a.zxid, b.zxid)) && log.last() == history.last,
-            "what was recovered ends at the end of the log and has no hole"
-        );
         log.trim();
         log
     }

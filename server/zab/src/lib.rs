@@ -60,6 +60,8 @@
 //!   NEWLEADER counts for it.
 //! - A log is cut only at a transaction of the epoch in which it ends, and then also where Apache's
 //!   leaders send an image.
+//! - A leader that meets a voter which has accepted a later epoch ends its own, so that the next one
+//!   has both.
 //! - A stopping leader waits for its last commits before it goes.
 //!
 //! # What is not here

@@ -386,6 +386,14 @@ impl Peer {
         (!matches!(self.role, Role::Alone(_))).then(|| self.core.memberships())
     }
 
+    /// Whether a server is in step with this leader, or is this leader itself; false in other roles.
+    pub fn is_synced(&self, sid: ServerId) -> bool {
+        match &self.role {
+            Role::Leading(leading) => sid == self.core.sid() || leading.is_synced(sid),
+            _ => false,
+        }
+    }
+
     /// The end of the log, durable or not.
     pub fn last_logged(&self) -> Zxid {
         self.core.log.last()

@@ -2,9 +2,9 @@
 
 mod peer;
 
-use lockkeeper_wire::{LearnerPacket, OpCode, ServerId, SessionId, Touch, Zxid};
+use lockkeeper_wire::{LearnerPacket, OpCode, PeerState, ServerId, SessionId, Touch, Vote, Zxid};
 use lockkeeper_zab::{LinkId, Peer, RoleKind, Txn};
-use peer::{Bench, LINK, ONE, THREE, body, log_of, request, zxid};
+use peer::{Bench, LINK, ONE, THREE, TWO, body, log_of, request, zxid};
 
 const OTHER: LinkId = LinkId(2);
 
@@ -261,4 +261,41 @@ fn a_server_alone_leads_at_once_and_commits_by_itself() {
         said.last(),
         Some(lockkeeper_zab::Effect::Synced { ticket: 1 })
     ));
+}
+
+#[test]
+fn a_voter_that_has_accepted_a_later_epoch_is_made_way_for() {
+    let mut bench = Bench::elected(THREE, log_of(2));
+    bench.begin_epoch(2);
+    bench.propose();
+    bench.synced();
+    bench.introduce(OTHER, ONE, 6);
+    assert_eq!(bench.said(), ["->2 LEADERINFO 0x200000000"]);
+    assert_eq!(bench.peer.next_zxid(), None);
+    bench.ack(LINK, zxid(2, 1));
+    let said = bench.said();
+    assert!(said.contains(&"deliver 0x200000001".to_owned()), "{said:?}");
+    assert_eq!(bench.peer.role(), RoleKind::Looking);
+    let vote = Vote {
+        leader: THREE,
+        zxid: zxid(2, 1),
+        epoch: 2,
+    };
+    for from in [ONE, TWO] {
+        bench.hear_vote(from, PeerState::Looking, vote, 2);
+    }
+    bench.introduce(LINK, TWO, 2);
+    assert!(
+        bench
+            .synced()
+            .contains(&"->1 LEADERINFO 0x700000000".to_owned())
+    );
+}
+
+#[test]
+fn one_without_a_vote_that_has_accepted_a_later_epoch_ends_nothing() {
+    let mut bench = Bench::elected(THREE, log_of(2));
+    bench.begin_epoch(2);
+    bench.introduce(OTHER, ServerId(9), 6);
+    assert!(bench.peer.next_zxid().is_some());
 }

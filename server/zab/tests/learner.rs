@@ -248,3 +248,20 @@ fn a_log_that_ends_in_an_accepted_epoch_counts_as_joined() {
     bench.find_leader();
     assert_eq!(bench.accept(4)[3], "=> ACKEPOCH 0x300000001 3");
 }
+
+#[test]
+fn an_image_is_asked_for_once_and_then_the_promise_counts_again() {
+    let mut bench = Bench::with_leader(ONE, history(vec![txn(1, 1), txn(3, 1)]));
+    bench.accept(5);
+    // Apache's leaders name the end of their log, whatever the learner's log holds.
+    bench.leader_says(LeaderPacket::Trunc { zxid: zxid(2, 4) });
+    bench.find_leader();
+    assert_eq!(
+        bench.accept(6).last().unwrap(),
+        "=> ACKEPOCH 0x8000000000000001 -1"
+    );
+    bench.leader_says(LeaderPacket::Diff { zxid: zxid(2, 4) });
+    assert_eq!(bench.said(), ["close 1"], "it does not know from where");
+    bench.find_leader();
+    assert_eq!(bench.accept(7).last().unwrap(), "=> ACKEPOCH 0x300000001 3");
+}

@@ -69,7 +69,7 @@ impl Broadcast {
     }
 
     /// Proposes nothing any more.
-    fn end(&mut self, at_ms: u64) {
+    pub(super) fn end(&mut self, at_ms: u64) {
         self.ending_at_ms.get_or_insert(at_ms);
     }
 }

@@ -40,7 +40,7 @@ impl Discovery {
     pub(super) fn new(core: &Core, now_ms: u64) -> Self {
         Self {
             heard: BTreeSet::from([core.sid()]),
-            accepted_max: core.accepted_epoch,
+            accepted_max: core.accepted_epoch.max(core.epoch_heard),
             deadline_ms: now_ms + core.init_ms(),
         }
     }
@@ -95,6 +95,9 @@ impl Leading {
             return Err(Fault::EpochsExhausted { epoch: accepted });
         }
         self.replace(core, link, sid);
+        if self.epoch().is_some_and(|epoch| epoch < accepted) && core.memberships().is_voter(sid) {
+            self.make_way(core, accepted, now_ms);
+        }
         if let Phase::Discovery(discovery) = &mut self.phase {
             discovery.accepted_max = discovery.accepted_max.max(accepted);
             if !is_observer {
@@ -108,6 +111,16 @@ impl Leading {
         }
         self.offer(core, link, now_ms);
         Ok(())
+    }
+
+    /// A voter has accepted a later epoch under a leader that came to nothing. It can never follow in
+    /// this one, and Apache's ensembles go without it until their leader changes; here the epoch ends,
+    /// and the next one is late enough.
+    fn make_way(&mut self, core: &mut Core, accepted: i64, now_ms: u64) {
+        core.epoch_heard = core.epoch_heard.max(accepted);
+        if let Phase::Broadcast(broadcast) = &mut self.phase {
+            broadcast.end(now_ms + core.sync_ms());
+        }
     }
 
     /// A server has one learner at most: whoever connects again has left its former connection, and

@@ -84,6 +84,11 @@ impl Leading {
         matches!(self.phase, Phase::Broadcast(_))
     }
 
+    /// Whether a server has a learner that is in step.
+    pub(crate) fn is_synced(&self, sid: ServerId) -> bool {
+        self.learners.any(sid, Learner::has_joined)
+    }
+
     pub(crate) fn handle_accepted(&mut self, core: &Core, link: LinkId, now_ms: u64) {
         let learner = Learner::new(now_ms + core.init_ms());
         self.learners.insert(link, learner);

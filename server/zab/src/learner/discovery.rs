@@ -38,7 +38,9 @@ impl Discovery {
                 accepted,
             });
         }
-        let counts = epoch > accepted && core.votes && !core.wants_image;
+        // Only once: if this leader cannot lead without a promise that counts, the next one comes.
+        let wants_image = std::mem::take(&mut core.wants_image);
+        let counts = epoch > accepted && core.votes && !wants_image;
         let current_epoch = match counts {
             true => i32::try_from(core.current_epoch).unwrap_or(DOES_NOT_COUNT),
             false => DOES_NOT_COUNT,
@@ -48,7 +50,7 @@ impl Discovery {
         if epoch > accepted && core.votes {
             core.accept_epoch(epoch);
         }
-        let last = match core.wants_image {
+        let last = match wants_image {
             true => IMAGE_WANTED,
             false => core.log.last(),
         };
@@ -57,6 +59,6 @@ impl Discovery {
             current_epoch,
         };
         core.emit_after(core.io(), Effect::SendToLeader { link, packet });
-        Ok(Sync::new(epoch, kind))
+        Ok(Sync::new(epoch, kind, wants_image))
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Sync {
     open: VecDeque<Txn>,
     /// The end of what the leader said is committed.
     committed: Zxid,
+    /// Whether the leader was asked for an image: it does not know where the log ends.
+    wants_image: bool,
     /// The membership that NEWLEADER brought.
     seen: Option<Membership>,
 }
@@ -54,13 +56,14 @@ enum Stage {
 }
 
 impl Sync {
-    pub(super) fn new(epoch: i64, kind: Kind) -> Self {
+    pub(super) fn new(epoch: i64, kind: Kind, wants_image: bool) -> Self {
         Self {
             epoch,
             kind,
             stage: Stage::Start,
             open: VecDeque::new(),
             committed: Zxid::ZERO,
+            wants_image,
             seen: None,
         }
     }
@@ -115,12 +118,11 @@ impl Sync {
 
     fn start(&mut self, core: &mut Core, packet: LeaderPacket) -> Result<(), Fault> {
         match packet {
-            // Asked for an image, the leader must not take the end that was named for one.
-            LeaderPacket::Diff { .. } if !core.wants_image => {
+            LeaderPacket::Diff { .. } if !self.wants_image => {
                 self.stage = Stage::History;
                 self.committed = core.log.last();
             }
-            LeaderPacket::Trunc { zxid } if !core.wants_image => {
+            LeaderPacket::Trunc { zxid } if !self.wants_image => {
                 cut(core, zxid)?;
                 self.stage = Stage::History;
                 self.committed = zxid;
@@ -140,7 +142,6 @@ impl Sync {
             });
         };
         core.install(link, zxid);
-        core.wants_image = false;
         self.stage = Stage::History;
         self.committed = zxid;
         Ok(())
@@ -247,17 +248,17 @@ impl Sync {
 }
 
 /// Cuts the log where the leader says that the histories part.
+///
+/// That must be at a transaction which is known to be in the log, and behind the oldest image: Apache's
+/// leaders name the end of their own log without asking whether it is in the learner's too. Where the
+/// log cannot be cut, the leader is asked for an image the next time.
 fn cut(core: &mut Core, zxid: Zxid) -> Result<(), Fault> {
     if zxid == core.log.last() {
         return Ok(());
     }
-    if zxid.0 >= 0 && zxid < core.log.oldest() {
-        // What is to go is part of an image: the next leader is asked for another one.
+    let is_in_log = zxid == core.log.floor() || core.log.get(zxid).is_some();
+    if !is_in_log || zxid < core.log.oldest() {
         core.wants_image = true;
-        return Err(Fault::CutOutside { zxid });
-    }
-    let is_in_log = zxid <= core.log.floor() || core.log.get(zxid).is_some();
-    if zxid > core.log.last() || !is_in_log {
         return Err(Fault::CutOutside { zxid });
     }
     core.truncate(zxid);
