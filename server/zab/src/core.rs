@@ -10,7 +10,6 @@ use lockkeeper_wire::{LeaderPacket, LearnerPacket, ServerId, Zxid};
 
 use crate::effect::{Effect, IoId, LinkId};
 use crate::election::Election;
-use crate::fault::Fault;
 use crate::history::{Log, Txn};
 use crate::membership::{Membership, Memberships};
 use crate::quorums::JointQuorums;
@@ -76,21 +75,6 @@ impl Core {
     /// The quorums in force, of the next membership too while one is under way.
     pub(crate) fn quorums(&self) -> JointQuorums {
         self.memberships().quorums()
-    }
-
-    /// A newer membership takes effect; the role ends if it gives this member another one.
-    pub(crate) fn activate(&mut self, membership: Membership, now_ms: u64) -> Result<(), Fault> {
-        if membership.version() <= self.membership().version() {
-            return Ok(());
-        }
-        let before = self.membership().role(self.sid());
-        self.election.activate(membership.clone(), now_ms);
-        let is_same = membership.role(self.sid()) == before;
-        self.emit(Effect::MembershipChanged { membership });
-        match is_same {
-            true => Ok(()),
-            false => Err(Fault::RoleChanged),
-        }
     }
 
     pub(crate) fn emit(&mut self, effect: Effect) {

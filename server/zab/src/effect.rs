@@ -200,6 +200,11 @@ pub enum Effect {
         /// The call's number.
         ticket: u64,
     },
+    /// A newer membership was proposed. A member that starts again is told of it.
+    MembershipSeen {
+        /// The new one.
+        membership: Membership,
+    },
     /// A membership is in force.
     MembershipChanged {
         /// The new one.

@@ -123,8 +123,10 @@ impl Election {
     }
 
     /// A newer membership was proposed.
-    pub fn see(&mut self, membership: Membership) {
-        self.memberships.see(membership);
+    ///
+    /// Returns whether it is newer than all seen before.
+    pub fn see(&mut self, membership: Membership) -> bool {
+        self.memberships.see(membership)
     }
 
     /// A newer membership takes effect; if its members differ, rounds are counted from the start

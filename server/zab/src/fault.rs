@@ -111,9 +111,17 @@ pub enum Fault {
     /// The leader sent a membership that cannot be read.
     #[error("the leader's membership cannot be read")]
     BadMembership,
-    /// The membership in force gives another role, or another leader.
-    #[error("the membership in force gives another role or leader")]
+    /// The membership in force gives another role.
+    #[error("the membership in force gives another role")]
     RoleChanged,
+    /// A change of the membership gives another role or another leader, who is to be followed.
+    #[error("with {zxid} the leader is {leader}")]
+    Designated {
+        /// Who leads.
+        leader: ServerId,
+        /// The change.
+        zxid: Zxid,
+    },
     /// The same server has connected again.
     #[error("server {sid} has connected again")]
     Replaced {

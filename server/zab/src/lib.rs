@@ -47,11 +47,12 @@
 //! | `history.rs`, `plan.rs` | marks in the log and its end in memory; DIFF, TRUNC or SNAP |
 //! | `leader/`, `learner/` | the roles, a file per phase |
 //! | `election.rs`, `membership.rs`, `quorums.rs` | votes; who belongs to the ensemble; what is enough |
+//! | `reconfig.rs` | a change of the membership while the ensemble runs |
 //! | `fault.rs`, `settings.rs` | why another server is given up; what the operator decides |
 //!
 //! ```text
 //! properties ← membership ← quorums ← election
-//! effect, history, fault, settings ← core ← plan ← leader, learner ← peer
+//! effect, history, fault, settings ← core ← plan, reconfig ← leader, learner ← peer
 //! ```
 //!
 //! # Beyond Apache's servers
@@ -68,8 +69,6 @@
 //!
 //! Observers are served by the leader alone; a follower is no master for them. Giving up an election
 //! early when a voter looks again (`maxTimeToWaitForEpoch`) is left out, as it is off by default.
-//! A running ensemble cannot change its membership yet: what an Apache leader proposed is finished
-//! with NEWLEADER and UPTODATE, but none is proposed or activated in between.
 
 #![forbid(unsafe_code)]
 #![warn(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -86,6 +85,7 @@ pub mod peer;
 mod plan;
 pub mod properties;
 mod quorums;
+mod reconfig;
 pub mod settings;
 
 pub use effect::{Effect, IoId, LinkId, Serving};

@@ -20,22 +20,8 @@ use crate::leader::Leading;
 use crate::learner::Kind;
 use crate::membership::{Membership, Memberships};
 use crate::settings::Settings;
+pub use roles::RoleKind;
 use roles::{Role, alone, standing};
-
-/// What a member is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RoleKind {
-    /// Searching for a leader.
-    Looking,
-    /// Leading, established or not.
-    Leading,
-    /// Following a leader with a vote, in step or not.
-    Following,
-    /// Following a leader without a vote.
-    Observing,
-    /// Out of it for good: [`Peer::step_down`] is done.
-    Stopped,
-}
 
 /// One member of an ensemble.
 ///
@@ -254,18 +240,16 @@ impl Peer {
         }
     }
 
-    /// Proposes a transaction with the zxid [`Peer::next_zxid`]. It cannot bring another membership
-    /// yet.
+    /// Proposes a transaction with the zxid [`Peer::next_zxid`]; `membership` is the one that it
+    /// brings, if it brings one.
     ///
     /// # Panics
     ///
-    /// If the zxid is another one, or it brings a membership: transactions are made from the
-    /// leader's own numbers, and no caller makes one of that kind.
+    /// If the zxid is another one: transactions are made from the leader's own numbers.
     pub fn propose(&mut self, txn: Txn, membership: Option<Membership>, now_ms: u64) {
-        assert_eq!(membership, None, "memberships are not changed yet");
         match &mut self.role {
             Role::Leading(leading) | Role::Alone(leading) => {
-                let result = leading.propose(&mut self.core, txn, now_ms);
+                let result = leading.propose(&mut self.core, txn, membership, now_ms);
                 self.go_on(result, now_ms);
             }
             _ => panic!("only a leader that serves proposes"),

@@ -7,24 +7,26 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use lockkeeper_wire::{ForwardedRequest, LeaderPacket, OpCode, Zxid};
+use lockkeeper_wire::{ForwardedRequest, LeaderPacket, OpCode, ServerId, Zxid};
 
 use super::confirm::{Confirm, Wish};
-use super::learners::{Learner, State};
+use super::learners::{Learners, State};
 use super::{Leading, Phase};
 use crate::core::Core;
 use crate::effect::{Effect, IoId, LinkId};
 use crate::fault::Fault;
 use crate::history::Txn;
+use crate::membership::Membership;
 use crate::quorums::JointQuorums;
+use crate::reconfig::designate;
 
 /// The epoch has begun.
 #[derive(Debug)]
 pub(super) struct Broadcast {
     pub(super) epoch: i64,
     pub(super) offered: IoId,
-    /// Proposals that are not committed, with the quorums that they need.
-    outstanding: VecDeque<(Zxid, Arc<JointQuorums>)>,
+    /// Proposals that are not committed.
+    outstanding: VecDeque<Proposal>,
     quorums: Option<Arc<JointQuorums>>,
     pub(super) confirm: Confirm,
     /// When the learners are pinged next.
@@ -33,6 +35,16 @@ pub(super) struct Broadcast {
     pub(super) looks: bool,
     /// Nothing is proposed any more; what is outstanding may take until then.
     ending_at_ms: Option<u64>,
+}
+
+/// A proposal that is not committed.
+#[derive(Debug)]
+struct Proposal {
+    zxid: Zxid,
+    /// The quorums that it needs.
+    quorums: Arc<JointQuorums>,
+    /// The membership that it brings.
+    membership: Option<Membership>,
 }
 
 /// The last counter of an epoch that a transaction may have. The one behind it would be taken for the
@@ -83,7 +95,13 @@ impl Leading {
     }
 
     /// Proposes what has the next zxid.
-    pub(crate) fn propose(&mut self, core: &mut Core, txn: Txn, now_ms: u64) -> Result<(), Fault> {
+    pub(crate) fn propose(
+        &mut self,
+        core: &mut Core,
+        txn: Txn,
+        membership: Option<Membership>,
+        now_ms: u64,
+    ) -> Result<(), Fault> {
         let Phase::Broadcast(broadcast) = &mut self.phase else {
             panic!("only a leader that serves proposes");
         };
@@ -93,10 +111,19 @@ impl Leading {
             Some(zxid),
             "a proposal takes the next zxid"
         );
+        // A membership has a say in its own proposal already.
+        if let Some(membership) = &membership {
+            core.see(membership.clone());
+            broadcast.quorums = None;
+        }
         let quorums = broadcast
             .quorums
             .get_or_insert_with(|| Arc::new(core.quorums()));
-        broadcast.outstanding.push_back((zxid, quorums.clone()));
+        broadcast.outstanding.push_back(Proposal {
+            zxid,
+            quorums: quorums.clone(),
+            membership,
+        });
         if zxid.counter() == COUNTER_MAX {
             broadcast.end(now_ms + core.sync_ms());
         }
@@ -175,17 +202,23 @@ impl Leading {
         let Phase::Broadcast(broadcast) = &mut self.phase else {
             return Ok(());
         };
-        while let Some((zxid, quorums)) = broadcast.outstanding.front() {
-            let zxid = *zxid;
+        while let Some(proposal) = broadcast.outstanding.front() {
+            let zxid = proposal.zxid;
             let own = core.log.durable() >= zxid;
             let holds = Self::whether(&self.learners, (core.sid(), own), move |learner| {
                 !learner.is_observer && learner.holds(zxid)
             });
-            if !quorums.is_reached(holds) {
+            if !proposal.quorums.is_reached(holds) {
                 break;
             }
-            broadcast.outstanding.pop_front();
-            commit(core, self.learners.iter(), zxid);
+            let proposal = broadcast.outstanding.pop_front();
+            match proposal.and_then(|proposal| proposal.membership) {
+                None => commit(core, &self.learners, zxid, None),
+                Some(membership) => {
+                    broadcast.quorums = None;
+                    commit_membership(core, &self.learners, zxid, membership, now_ms)?;
+                }
+            }
         }
         let is_empty = broadcast.outstanding.is_empty();
         let is_ending = broadcast.ending_at_ms.is_some();
@@ -211,25 +244,49 @@ impl Leading {
     }
 }
 
-/// The next transaction is decided.
-fn commit<'a>(core: &mut Core, learners: impl Iterator<Item = (LinkId, &'a Learner)>, zxid: Zxid) {
+/// The next transaction is decided. If it brings a membership, that takes effect under the leader
+/// named here.
+fn commit(core: &mut Core, learners: &Learners, zxid: Zxid, leader: Option<ServerId>) {
     let next = core.log.after(core.log.committed()).next();
-    let bytes = match next {
+    let txn = match next {
         Some(txn) if txn.zxid == zxid => txn.bytes.clone(),
         _ => panic!("{zxid} is committed in order"),
     };
-    for (link, learner) in learners.filter(|(_, learner)| learner.is_forwarding()) {
-        if learner.covered >= zxid {
+    for (link, learner) in learners.iter() {
+        if !learner.is_forwarding() || learner.covered >= zxid {
             continue;
         }
-        let packet = match learner.is_observer {
-            true => LeaderPacket::Inform {
-                zxid,
-                txn: bytes.clone(),
-            },
-            false => LeaderPacket::Commit { zxid },
+        let txn = txn.clone();
+        let packet = match (learner.is_observer, leader) {
+            (false, None) => LeaderPacket::Commit { zxid },
+            (false, Some(leader)) => LeaderPacket::CommitAndActivate { zxid, leader },
+            (true, None) => LeaderPacket::Inform { zxid, txn },
+            (true, Some(leader)) => LeaderPacket::InformAndActivate { zxid, leader, txn },
         };
         core.tell_learner(link, packet);
     }
     core.log.commit(zxid);
+}
+
+/// A change of the membership is decided and takes effect. If somebody else is to lead, nothing may
+/// be decided here any more.
+fn commit_membership(
+    core: &mut Core,
+    learners: &Learners,
+    zxid: Zxid,
+    membership: Membership,
+    now_ms: u64,
+) -> Result<(), Fault> {
+    let holders = learners.iter().filter_map(|(_, learner)| {
+        let holds = !learner.is_observer && learner.holds(zxid);
+        Some((learner.sid.filter(|_| holds)?, learner.acked))
+    });
+    let leader = designate(core, &membership, holders);
+    commit(core, learners, zxid, Some(leader));
+    core.deliver();
+    core.activate(membership, now_ms);
+    match leader == core.sid() {
+        true => Ok(()),
+        false => Err(Fault::Designated { leader, zxid }),
+    }
 }

@@ -182,7 +182,7 @@ impl Leading {
                     self.begin_sync(core, now_ms);
                 }
                 Phase::Sync(sync) if sync.is_complete(core, &self.learners) => {
-                    self.activate(core, now_ms);
+                    self.activate(core, now_ms)?;
                 }
                 Phase::Broadcast(_) => return self.advance(core, now_ms),
                 _ => return Ok(()),

@@ -19,6 +19,7 @@ use crate::effect::{Effect, IoId, LinkId, Serving};
 use crate::fault::Fault;
 use crate::history::{Txn, follows};
 use crate::plan::Plan;
+use crate::reconfig::designate;
 
 /// The learners are given the history.
 #[derive(Debug)]
@@ -51,6 +52,11 @@ impl Leading {
         };
         let (epoch, offered) = (promise.epoch, promise.offered);
         core.join_epoch(epoch);
+        // A membership from the static files has no version; the first one that is established gets
+        // that of the epoch, the same on all members (ZOOKEEPER-1783).
+        if core.settings.reconfig_enabled && core.memberships().last_seen().version() == 0 {
+            core.see(core.membership().clone().with_version(epoch << 32));
+        }
         self.phase = Phase::Sync(Sync {
             epoch,
             offered,
@@ -216,16 +222,39 @@ impl Leading {
     }
 
     /// A quorum holds the history: it is committed, and the epoch begins.
-    pub(super) fn activate(&mut self, core: &mut Core, now_ms: u64) {
+    pub(super) fn activate(&mut self, core: &mut Core, now_ms: u64) -> Result<(), Fault> {
         let Phase::Sync(sync) = &self.phase else {
-            return;
+            return Ok(());
         };
         let broadcast =
             Broadcast::new(sync.epoch, sync.offered, now_ms + core.settings.tick_ms / 2);
         core.log.commit(core.log.last());
         core.election.refresh(sync.epoch);
+        self.activate_last_seen(core, now_ms)?;
         self.phase = Phase::Broadcast(broadcast);
         self.serve(core);
+        Ok(())
+    }
+
+    /// A change that was left unfinished is finished with the epoch's beginning (ZOOKEEPER-1324).
+    fn activate_last_seen(&self, core: &mut Core, now_ms: u64) -> Result<(), Fault> {
+        if !core.settings.reconfig_enabled {
+            return Ok(());
+        }
+        let membership = core.memberships().last_seen().clone();
+        let joined = self.learners.iter().filter_map(|(_, learner)| {
+            let joined = learner.has_joined() && !learner.is_observer;
+            Some((learner.sid.filter(|_| joined)?, learner.acked))
+        });
+        let leader = designate(core, &membership, joined);
+        core.activate(membership, now_ms);
+        match leader == core.sid() {
+            true => Ok(()),
+            false => Err(Fault::Designated {
+                leader,
+                zxid: core.log.last(),
+            }),
+        }
     }
 
     /// Everything so far is committed and durable, and so delivered before the first proposal.

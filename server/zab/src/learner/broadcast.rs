@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use lockkeeper_wire::{
-    ForwardedRequest, LeaderPacket, LearnerPacket, OpCode, SessionId, Touch, Zxid,
+    ForwardedRequest, LeaderPacket, LearnerPacket, OpCode, ServerId, SessionId, Touch, Zxid,
 };
 
-use super::sync::{log_and_acknowledge, next_commit};
+use super::sync::{activate, log_and_acknowledge, next_commit};
 use super::{Kind, out_of_phase};
 use crate::core::Core;
 use crate::effect::{Effect, LinkId};
@@ -21,6 +21,7 @@ use crate::history::{Txn, follows};
 #[derive(Debug)]
 pub(super) struct Broadcast {
     epoch: i64,
+    leader: ServerId,
     kind: Kind,
     /// Zxids of the leader's pings that are not answered.
     pings: VecDeque<Zxid>,
@@ -31,9 +32,10 @@ pub(super) struct Broadcast {
 }
 
 impl Broadcast {
-    pub(super) fn new(epoch: i64, kind: Kind) -> Self {
+    pub(super) fn new(epoch: i64, leader: ServerId, kind: Kind) -> Self {
         Self {
             epoch,
+            leader,
             kind,
             pings: VecDeque::new(),
             asked: VecDeque::new(),
@@ -46,6 +48,7 @@ impl Broadcast {
         core: &mut Core,
         link: LinkId,
         packet: LeaderPacket,
+        now_ms: u64,
     ) -> Result<(), Fault> {
         match packet {
             LeaderPacket::Proposal { zxid, txn } if self.kind == Kind::Follower => {
@@ -56,7 +59,23 @@ impl Broadcast {
                 core.log.commit(committed);
                 core.deliver();
             }
-            LeaderPacket::Proposal { .. } | LeaderPacket::Commit { .. } => {
+            LeaderPacket::CommitAndActivate { zxid, leader } if self.kind == Kind::Follower => {
+                let committed = next_commit(core, core.log.committed(), zxid)?;
+                core.log.commit(committed);
+                core.deliver();
+                activate(core, self.leader, zxid, leader, now_ms)?;
+            }
+            LeaderPacket::InformAndActivate { zxid, leader, txn }
+                if self.kind == Kind::Observer =>
+            {
+                self.inform(core, Txn { zxid, bytes: txn })?;
+                activate(core, self.leader, zxid, leader, now_ms)?;
+            }
+            LeaderPacket::Proposal { .. }
+            | LeaderPacket::Commit { .. }
+            | LeaderPacket::CommitAndActivate { .. }
+                if self.kind == Kind::Observer =>
+            {
                 tracing::warn!("a proposal or commit for an observer is ignored");
             }
             LeaderPacket::Inform { zxid, txn } if self.kind == Kind::Observer => {
@@ -95,6 +114,7 @@ impl Broadcast {
         if !follows(last, zxid) {
             return Err(Fault::Gap { last, zxid });
         }
+        core.see_in(&txn.bytes)?;
         core.append(txn);
         core.log.commit(zxid);
         core.deliver();

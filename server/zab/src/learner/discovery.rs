@@ -3,7 +3,7 @@
 //! The promise is durable before it is made. What the learner adds to it, the end of its log and the
 //! epoch it joined last, decides whether this leader may lead at all, so it is durable too.
 
-use lockkeeper_wire::{LeaderPacket, LearnerPacket};
+use lockkeeper_wire::{LeaderPacket, LearnerPacket, ServerId};
 
 use super::sync::Sync;
 use super::{Kind, out_of_phase};
@@ -26,6 +26,7 @@ impl Discovery {
         core: &mut Core,
         link: LinkId,
         packet: LeaderPacket,
+        leader: ServerId,
         kind: Kind,
     ) -> Result<Sync, Fault> {
         let LeaderPacket::LeaderInfo { zxid, .. } = packet else {
@@ -59,6 +60,6 @@ impl Discovery {
             current_epoch,
         };
         core.emit_after(core.io(), Effect::SendToLeader { link, packet });
-        Ok(Sync::new(epoch, kind, wants_image))
+        Ok(Sync::new(epoch, leader, kind, wants_image))
     }
 }

@@ -158,7 +158,7 @@ impl Learning {
     ) -> Result<Phase, Fault> {
         match phase {
             Phase::Discovery(discovery) => discovery
-                .handle_packet(core, link, packet, self.kind)
+                .handle_packet(core, link, packet, self.leader, self.kind)
                 .map(Phase::Sync),
             Phase::Sync(mut sync) if packet == LeaderPacket::UpToDate => {
                 let serving = self.serving();
@@ -166,11 +166,11 @@ impl Learning {
                 Ok(Phase::Broadcast(broadcast))
             }
             Phase::Sync(mut sync) => {
-                sync.handle_packet(core, link, packet)?;
+                sync.handle_packet(core, link, packet, now_ms)?;
                 Ok(Phase::Sync(sync))
             }
             Phase::Broadcast(mut broadcast) => {
-                broadcast.handle_packet(core, link, packet)?;
+                broadcast.handle_packet(core, link, packet, now_ms)?;
                 Ok(Phase::Broadcast(broadcast))
             }
             Phase::Dialling | Phase::Over => Err(out_of_phase(&packet, phase.name())),

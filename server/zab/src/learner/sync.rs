@@ -17,7 +17,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use lockkeeper_wire::{LeaderPacket, LearnerPacket, Zxid};
+use lockkeeper_wire::{LeaderPacket, LearnerPacket, ServerId, Zxid};
 
 use super::broadcast::Broadcast;
 use super::{Kind, out_of_phase};
@@ -31,6 +31,7 @@ use crate::membership::Membership;
 #[derive(Debug)]
 pub(super) struct Sync {
     epoch: i64,
+    leader: ServerId,
     kind: Kind,
     stage: Stage,
     /// Proposals behind the end of the log whose commit has not come.
@@ -56,9 +57,10 @@ enum Stage {
 }
 
 impl Sync {
-    pub(super) fn new(epoch: i64, kind: Kind, wants_image: bool) -> Self {
+    pub(super) fn new(epoch: i64, leader: ServerId, kind: Kind, wants_image: bool) -> Self {
         Self {
             epoch,
+            leader,
             kind,
             stage: Stage::Start,
             open: VecDeque::new(),
@@ -87,6 +89,7 @@ impl Sync {
         core: &mut Core,
         link: LinkId,
         packet: LeaderPacket,
+        now_ms: u64,
     ) -> Result<(), Fault> {
         match (&self.stage, packet) {
             // A leader pings whoever it has sent NEWLEADER to. The answer must not come before the
@@ -111,6 +114,24 @@ impl Sync {
             {
                 self.open(core, zxid, txn)?;
                 self.commit_open(core, zxid)
+            }
+            (Stage::History, LeaderPacket::CommitAndActivate { zxid, leader }) => {
+                self.commit_open(core, zxid)?;
+                self.activate(core, zxid, leader, now_ms)
+            }
+            (Stage::Joined(_), LeaderPacket::CommitAndActivate { zxid, leader })
+                if self.kind == Kind::Follower =>
+            {
+                self.commit_logged(core, zxid)?;
+                self.activate(core, zxid, leader, now_ms)
+            }
+            (
+                Stage::History | Stage::Joined(_),
+                LeaderPacket::InformAndActivate { zxid, leader, txn },
+            ) if self.kind == Kind::Observer => {
+                self.open(core, zxid, txn)?;
+                self.commit_open(core, zxid)?;
+                self.activate(core, zxid, leader, now_ms)
             }
             (_, packet) => Err(out_of_phase(&packet, self.name())),
         }
@@ -148,7 +169,7 @@ impl Sync {
     }
 
     /// A proposal whose commit may follow.
-    fn open(&mut self, core: &Core, zxid: Zxid, bytes: Bytes) -> Result<(), Fault> {
+    fn open(&mut self, core: &mut Core, zxid: Zxid, bytes: Bytes) -> Result<(), Fault> {
         let last = self.open.back().map_or(core.log.last(), |txn| txn.zxid);
         if zxid <= last {
             let open = self.open.iter().find(|txn| txn.zxid == zxid);
@@ -157,6 +178,7 @@ impl Sync {
         if !follows(last, zxid) {
             return Err(Fault::Gap { last, zxid });
         }
+        core.see_in(&bytes)?;
         self.open.push_back(Txn { zxid, bytes });
         Ok(())
     }
@@ -209,7 +231,7 @@ impl Sync {
             return Ok(());
         }
         let membership = Membership::from_bytes(config).map_err(|_| Fault::BadMembership)?;
-        core.election.see(membership.clone());
+        core.see(membership.clone());
         self.seen = Some(membership);
         Ok(())
     }
@@ -217,6 +239,17 @@ impl Sync {
     fn commit_logged(&mut self, core: &mut Core, zxid: Zxid) -> Result<(), Fault> {
         self.committed = next_commit(core, self.committed, zxid)?;
         Ok(())
+    }
+
+    /// What was committed just now brings a membership.
+    fn activate(
+        &self,
+        core: &mut Core,
+        zxid: Zxid,
+        designated: ServerId,
+        now_ms: u64,
+    ) -> Result<(), Fault> {
+        activate(core, self.leader, zxid, designated, now_ms)
     }
 
     /// UPTODATE: the leader leads. All that it committed is delivered, and clients are served.
@@ -237,13 +270,15 @@ impl Sync {
         let zxid = Zxid(self.epoch << 32);
         core.tell_leader(link, LearnerPacket::Ack { zxid });
         core.election.refresh(self.epoch);
-        if let Some(membership) = self.seen.take() {
-            core.activate(membership, now_ms)?;
+        if let Some(membership) = self.seen.take()
+            && !core.activate(membership, now_ms)
+        {
+            return Err(Fault::RoleChanged);
         }
         core.log.commit(self.committed);
         core.deliver();
         core.emit(Effect::Serve { role: serving });
-        Ok(Broadcast::new(self.epoch, self.kind))
+        Ok(Broadcast::new(self.epoch, self.leader, self.kind))
     }
 }
 
@@ -285,10 +320,26 @@ pub(super) fn log_and_acknowledge(
     } else if !follows(last, zxid) {
         return Err(Fault::Gap { last, zxid });
     } else {
+        core.see_in(&txn.bytes)?;
         core.append(txn);
     }
     acknowledge(core, link, zxid);
     Ok(())
+}
+
+/// The transaction with this zxid is committed and brings a membership, which takes effect.
+pub(super) fn activate(
+    core: &mut Core,
+    leader: ServerId,
+    zxid: Zxid,
+    designated: ServerId,
+    now_ms: u64,
+) -> Result<(), Fault> {
+    match core.log.get(zxid).map(|txn| txn.bytes.clone()) {
+        Some(bytes) => core.activate_committed(&bytes, zxid, leader, designated, now_ms),
+        // It came twice, and was forgotten since.
+        None => Ok(()),
+    }
 }
 
 /// Acknowledges once everything written so far is durable.

@@ -12,6 +12,21 @@ use crate::leader::Leading;
 use crate::learner::{Kind, Learning};
 use crate::membership::{Member, MemberRole, Membership};
 
+/// What a member is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleKind {
+    /// Searching for a leader.
+    Looking,
+    /// Leading, established or not.
+    Leading,
+    /// Following a leader with a vote, in step or not.
+    Following,
+    /// Following a leader without a vote.
+    Observing,
+    /// Out of it for good: [`Peer::step_down`] is done.
+    Stopped,
+}
+
 #[derive(Debug)]
 pub(super) enum Role {
     /// The election is under way.
@@ -55,6 +70,10 @@ impl Peer {
             self.role = Role::Alone(Box::new(leading));
             return;
         }
+        if let Fault::Designated { leader, zxid } = *fault {
+            self.core.election.designate(leader, zxid);
+            return self.begin_role(self.core.election.state(), leader, now_ms);
+        }
         self.role = Role::Looking;
         let (votes, last) = (self.core.votes, self.core.log.last());
         let (last, epoch) = standing(votes, last, self.core.current_epoch.max(last.0 >> 32));
@@ -68,7 +87,9 @@ impl Peer {
                 ElectionEffect::Adopted { membership } => {
                     self.core.emit(Effect::MembershipChanged { membership });
                 }
-                ElectionEffect::Decided(decision) => self.begin_role(&decision, now_ms),
+                ElectionEffect::Decided(Decision { state, vote, .. }) => {
+                    self.begin_role(state, vote.leader, now_ms);
+                }
                 ElectionEffect::Notify { to, notification } => {
                     self.core.emit(Effect::Notify { to, notification });
                 }
@@ -78,11 +99,10 @@ impl Peer {
         }
     }
 
-    pub(super) fn begin_role(&mut self, decision: &Decision, now_ms: u64) {
-        let leader = decision.vote.leader;
-        tracing::info!(state = ?decision.state, %leader, "elected");
+    fn begin_role(&mut self, state: PeerState, leader: ServerId, now_ms: u64) {
+        tracing::info!(?state, %leader, "a role begins");
         let core = &mut self.core;
-        self.role = match decision.state {
+        self.role = match state {
             PeerState::Leading => Role::Leading(Box::new(Leading::new(core, now_ms))),
             PeerState::Following => {
                 let learning = Learning::new(core, leader, Kind::Follower, now_ms);

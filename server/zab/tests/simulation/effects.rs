@@ -117,6 +117,7 @@ impl World {
             | Effect::Touched { .. }
             | Effect::Revalidate { .. }
             | Effect::Revalidated { .. }
+            | Effect::MembershipSeen { .. }
             | Effect::MembershipChanged { .. } => {}
         }
     }
