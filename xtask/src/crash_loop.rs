@@ -1,7 +1,8 @@
-//! `crash-loop`: our server is killed while it is written to, and looked through at each restart.
+//! `crash-loop`: our server is killed while it is written to, and looked through at each restart; or
+//! members of an ensemble are.
 //!
-//! The work is done by `lockkeeper-peers crash-loop` of `testing/e2e`; the binary is built first,
-//! unless `LOCKKEEPER_SERVER` names one.
+//! The work is done by `lockkeeper-peers` of `testing/e2e`; the binary is built first, unless
+//! `LOCKKEEPER_SERVER` names one.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,10 @@ const RESTARTS: u64 = 200;
 pub(crate) fn run(flags: &[&str]) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let (mut restarts, mut seed) = (RESTARTS, now.as_millis() as u64);
+    let (work, flags) = match flags {
+        ["--ensemble", flags @ ..] => ("crash-members", flags),
+        flags => ("crash-loop", flags),
+    };
     for pair in flags.chunks(2) {
         match *pair {
             ["--restarts", number] => restarts = number.parse()?,
@@ -29,7 +34,7 @@ pub(crate) fn run(flags: &[&str]) -> Result<()> {
         "lockkeeper-e2e",
         "--",
     ]);
-    peers.args(["crash-loop", &restarts.to_string(), &seed.to_string()]);
+    peers.args([work, &restarts.to_string(), &seed.to_string()]);
     if std::env::var_os(SERVER_VARIABLE).is_none() {
         let server = build_server()?.ok_or("crash-loop: there is no server in the workspace")?;
         peers.env(SERVER_VARIABLE, server);

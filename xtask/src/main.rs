@@ -39,6 +39,9 @@ usage: cargo xtask COMMAND
   crash-loop [--restarts N] [--seed N]
              kill our server while it is written to, 200 times unless told otherwise, and
              look for every acknowledged write after each restart
+  crash-loop --ensemble [--restarts N] [--seed N]
+             the same with members of an ensemble, one, two or all three at a time: of ours once
+             they can be members, until then of Apache's
   bench      measure our server beside Apache's; --only get,set  --runs N  --seconds N
   bench --recipes
              measure our recipes beside Curator's and kazoo's; --server apache and the same

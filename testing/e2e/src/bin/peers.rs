@@ -1,5 +1,5 @@
 //! The harness by hand: `lockkeeper-peers prepare`, `lockkeeper-peers serve apache-3.9 [N]`,
-//! `lockkeeper-peers crash-loop RESTARTS SEED` or `lockkeeper-peers crash-members ours ROUNDS SEED`.
+//! `lockkeeper-peers crash-loop RESTARTS SEED` or `lockkeeper-peers crash-members ROUNDS SEED`.
 //!
 //! `prepare` fetches and builds everything foreign. `serve` starts a server, or an ensemble of N,
 //! prints its connect string as the first line of output and stops it when standard input ends,
@@ -30,13 +30,13 @@ fn main() -> ExitCode {
             (Ok(restarts), Ok(seed)) => kill_often(restarts, seed),
             _ => Err(io::Error::other("restarts and seed are numbers")),
         },
-        ["crash-members", name, rounds, seed] => match (rounds.parse(), seed.parse()) {
-            (Ok(rounds), Ok(seed)) => kill_members(name, rounds, seed),
+        ["crash-members", rounds, seed] => match (rounds.parse(), seed.parse()) {
+            (Ok(rounds), Ok(seed)) => kill_members(rounds, seed),
             _ => Err(io::Error::other("rounds and seed are numbers")),
         },
         _ => Err(io::Error::other(
             "usage: prepare | serve apache-3.9|apache-3.8|ours [N] | crash-loop RESTARTS SEED | \
-             crash-members apache-3.9|apache-3.8|ours ROUNDS SEED",
+             crash-members ROUNDS SEED",
         )),
     };
     match result {
@@ -59,7 +59,9 @@ fn prepare() -> io::Result<()> {
 }
 
 fn serve(name: &str, count: usize) -> io::Result<()> {
-    let peer = peer(name)?;
+    let all = [Peer::Apache38, Peer::Apache39, Peer::Ours];
+    let peer = all.into_iter().find(|peer| peer.to_string() == name);
+    let peer = peer.ok_or_else(|| io::Error::other(format!("no such server: {name}")))?;
     if count == 1 {
         let server = Server::standalone(peer)?;
         println!("{}", server.connect_string());
@@ -71,15 +73,12 @@ fn serve(name: &str, count: usize) -> io::Result<()> {
     }
 }
 
-fn peer(name: &str) -> io::Result<Peer> {
-    let all = [Peer::Apache38, Peer::Apache39, Peer::Ours];
-    let peer = all.into_iter().find(|peer| peer.to_string() == name);
-    peer.ok_or_else(|| io::Error::other(format!("no such server: {name}")))
-}
-
-fn kill_members(name: &str, rounds: usize, seed: u64) -> io::Result<()> {
-    println!("seed {seed}");
-    println!("{}", crash_loop::members::run(peer(name)?, rounds, seed)?);
+/// Of ours where they can be members, else of Apache's.
+fn kill_members(rounds: usize, seed: u64) -> io::Result<()> {
+    let peers = Peer::with_ensembles(Peer::under_test());
+    let peer = peers.last().copied().unwrap_or(Peer::Apache39);
+    println!("{peer}, seed {seed}");
+    println!("{}", crash_loop::members::run(peer, rounds, seed)?);
     Ok(())
 }
 
