@@ -186,8 +186,11 @@ impl Replica {
             return;
         };
         let is_handshake = |first: &mut Waiting| matches!(first, Waiting::Connect { .. });
-        if let Some(handshake) = connection.waiting.pop_front_if(is_handshake) {
-            return self.open(origin, handshake, clients);
+        if let Some(Waiting::Connect { short }) = connection.waiting.pop_front_if(is_handshake) {
+            return match applied.outcome {
+                Ok(_) => self.open(origin, short, clients),
+                Err(_) => self.refuse(origin, short, clients),
+            };
         }
         let op = match connection.waiting.pop_front() {
             Some(Waiting::Write {

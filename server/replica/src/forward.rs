@@ -74,14 +74,14 @@ impl Replica {
         let Role::Leading(leading) = &mut self.role else {
             return tracing::warn!(%session, "request of a learner dropped: this server leads nobody");
         };
-        let local = may_be_local && !leading.proposals.is_alive(store, session);
+        let is_alive = leading.proposals.is_alive(store, session);
         let decoded = Decoded::from(request);
         let write = match &decoded {
             Decoded::CreateSession(timeout_ms) => {
                 leading.hand_over(session, link);
                 Write::CreateSession(*timeout_ms)
             }
-            _ if !local && !leading.may_send(session, link, is_here) => {
+            _ if is_alive && !leading.may_send(session, link, is_here) => {
                 Write::Refused(ErrorCode::SESSION_MOVED)
             }
             Decoded::CloseSession => Write::CloseSession,
@@ -98,7 +98,7 @@ impl Replica {
             identities: &identities,
             origin: None,
             write,
-            local,
+            local: may_be_local && !is_alive,
         };
         self.send(store, wanted, now);
     }

@@ -56,7 +56,7 @@ impl Replica {
         // only guesses an id cuts nobody off.
         let password = request.password.as_deref().unwrap_or_default();
         if password != session_password(session) {
-            return refuse(connection, short, clients);
+            return self.refuse(connection, short, clients);
         }
         let mut entry = Connection::new(session, timeout_ms);
         entry.waiting.push_back(Waiting::Connect { short });
@@ -103,14 +103,13 @@ impl Replica {
         let session = SessionId(self.next_session);
         self.next_session += 1;
         let mut entry = Connection::new(session, timeout_ms);
-        let handshake = Waiting::Connect { short };
         self.owners.insert(session, connection);
         if self.settings.local_sessions.is_some() {
             self.locals.track(session, timeout_ms as u64, now.mono_ms);
             self.connections.insert(connection, entry);
-            return self.open(connection, handshake, clients);
+            return self.open(connection, short, clients);
         }
-        entry.waiting.push_back(handshake);
+        entry.waiting.push_back(Waiting::Connect { short });
         self.connections.insert(connection, entry);
         let wanted = Wanted {
             session,
@@ -163,32 +162,28 @@ impl Replica {
             return;
         };
         let session = entry.session;
-        let Some(handshake @ Waiting::Connect { short }) = entry.waiting.pop_front() else {
+        let Some(Waiting::Connect { short }) = entry.waiting.pop_front() else {
             unreachable!("a session is resumed by a handshake");
         };
         if !valid {
-            self.connections.remove(&connection);
-            return refuse(connection, short, clients);
+            return self.refuse(connection, short, clients);
         }
         if let Some(older) = self.owners.insert(session, connection) {
             self.connections.remove(&older);
             clients.close(older);
         }
-        self.open(connection, handshake, clients);
+        self.open(connection, short, clients);
     }
 
     /// The session is there: the client is told, and its requests are served.
     pub(crate) fn open(
         &mut self,
         connection: ConnectionId,
-        handshake: Waiting,
+        short: bool,
         clients: &mut impl Clients,
     ) {
         let Some(entry) = self.connections.get(&connection) else {
             return;
-        };
-        let Waiting::Connect { short } = handshake else {
-            unreachable!("a session is opened by a handshake");
         };
         let (session, timeout_ms) = (entry.session, entry.timeout_ms);
         let response = ConnectResponse {
@@ -204,13 +199,24 @@ impl Replica {
         clients.opened(connection, session, timeout_ms);
         clients.answered(connection);
     }
-}
 
-fn refuse(connection: ConnectionId, short: bool, clients: &mut impl Clients) {
-    clients.buffer(connection, |out| {
-        frame::encode(out, |out| ConnectResponse::refusal(short).encode(out));
-    });
-    clients.close(connection);
+    /// There is no such session, and the connection ends with this answer.
+    pub(crate) fn refuse(
+        &mut self,
+        connection: ConnectionId,
+        short: bool,
+        clients: &mut impl Clients,
+    ) {
+        if let Some(entry) = self.connections.remove(&connection)
+            && self.owners.get(&entry.session) == Some(&connection)
+        {
+            self.owners.remove(&entry.session);
+        }
+        clients.buffer(connection, |out| {
+            frame::encode(out, |out| ConnectResponse::refusal(short).encode(out));
+        });
+        clients.close(connection);
+    }
 }
 
 /// A session that all servers are to know cannot begin without a leader. Apache answers the

@@ -433,6 +433,30 @@ fn what_a_learner_sends_and_nobody_understands_becomes_an_error() {
 }
 
 #[test]
+fn a_session_that_the_leader_does_not_begin_is_refused() {
+    let mut ensemble = Ensemble::of(3);
+    let follower = ensemble.followers()[0];
+    let one = ensemble.connected(follower);
+    let next = SessionId(ensemble.member(follower).clients.session(one).0 + 1);
+    let malformed = ForwardedRequest {
+        session: next,
+        cxid: 0,
+        op: OpCode::CreateSession.into(),
+        body: Bytes::new(),
+        identities: None,
+    };
+    ensemble.forge(follower, LearnerPacket::Request(malformed));
+    let refused = ensemble.handshake(follower, &hello(SessionId::NONE, Zxid::ZERO));
+    ensemble.settle();
+    let clients = &mut ensemble.member(follower).clients;
+    assert_eq!(clients.granted(refused).timeout_ms, 0);
+    assert!(clients.closed.contains(&refused));
+    let two = ensemble.connected(follower);
+    ensemble.submit(follower, two, 1, create("/a", PERSISTENT));
+    assert_eq!(ensemble.replies(follower, two, 1), [(1, 0)]);
+}
+
+#[test]
 fn a_multi_is_answered_as_it_was_asked_on_every_member() {
     let mut ensemble = Ensemble::of(3);
     for sid in 1..=3 {
