@@ -15,41 +15,10 @@ use lockkeeper_wire::{
     TxnHeader, Zxid,
 };
 
-use crate::access::AclRef;
+use crate::applied::{Applied, Change};
 use crate::store::Store;
 use crate::tree::{self, NewZnode};
 use crate::znode::{Owner, Znode, ZnodeStat};
-
-/// What a transaction did.
-#[derive(Debug)]
-pub struct Applied {
-    /// The reply's body, or the code of an error transaction.
-    pub outcome: Result<Response, ErrorCode>,
-    /// What to tell watchers, in order.
-    pub changes: Vec<Change>,
-    /// Whether the transaction did not fit the tree: a part of it found a znode missing, or there,
-    /// or children of one to delete.
-    pub misfit: bool,
-    /// Whether the digest that the leader predicted differs from the tree's.
-    pub digest_mismatch: bool,
-    /// The znodes that plain creates of a multi have made, by part; see [`StatsWanted`].
-    ///
-    /// [`StatsWanted`]: crate::StatsWanted
-    pub stats: Vec<(usize, Stat)>,
-}
-
-/// A step of a transaction that watches may wait for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Created, deleted or data set.
-    pub kind: EventType,
-    /// The znode.
-    pub path: ByteStr,
-    /// Its access list; of a deleted one, as it was.
-    pub acl: AclRef,
-    /// The parent's access list, for the event that its child watches get.
-    pub parent_acl: AclRef,
-}
 
 impl Store {
     /// Applies a transaction. Those of one store come in zxid order.

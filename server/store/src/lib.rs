@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! names ← znode ← tree ← store ← overlay ← prep
-//! access, digest ←      store ← apply ← watches, asked
+//! access, digest ←      store, applied ← apply ← watches
 //!                       store ← read, image
 //! expiry
 //! ```
@@ -21,8 +21,8 @@
 #![warn(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod access;
+mod applied;
 mod apply;
-mod asked;
 mod digest;
 mod expiry;
 mod image;
@@ -36,8 +36,7 @@ mod watches;
 mod znode;
 
 pub use access::{AclRef, Identities, address_identity, authenticate, digest_identity};
-pub use apply::{Applied, Change};
-pub use asked::StatsWanted;
+pub use applied::{Applied, Change, StatsWanted};
 pub use expiry::Expiry;
 pub use image::ImageError;
 pub use overlay::Overlay;

@@ -12,7 +12,7 @@ use lockkeeper_wire::watch::{SetWatches, SetWatches2};
 use lockkeeper_wire::{AddWatchMode, ByteStr, ErrorCode, EventType, Id, WatcherType, Zxid};
 
 use crate::access::{self, AclRef};
-use crate::apply::Change;
+use crate::applied::Change;
 use crate::store::Store;
 use crate::tree;
 
