@@ -3,16 +3,17 @@
 //! One thing happens at a time and in one order, so every run of a scenario is the same. Time goes
 //! on only when the network has nothing left to deliver.
 
+mod clients;
+mod effects;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use lockkeeper_replica::{Effect, IoId, LinkId, Peer, PeerInput, Replica, RoleKind, Settings, Txn};
+use lockkeeper_replica::{IoId, LinkId, Peer, PeerInput, Replica, RoleKind, Settings, Txn};
 use lockkeeper_store::{ConnectionId, Store, Watches};
-use lockkeeper_wire::{
-    ConnectRequest, LearnerPacket, Record, Request, ServerId, SessionId, TxnEntry, Xid, Zxid,
-};
+use lockkeeper_wire::{Record, ServerId, TxnEntry};
 use lockkeeper_zab::{ElectionSettings, History, Membership};
 
-use super::{Recorder, TICK_MS, hello, now, settings};
+use super::{Recorder, TICK_MS, now, settings};
 
 /// Limits of the ensemble, ticks.
 const INIT_LIMIT: u32 = 10;
@@ -47,8 +48,6 @@ struct Disk {
     accepted_epoch: i64,
     current_epoch: i64,
     written: Option<IoId>,
-    /// Nothing becomes durable while this is set.
-    stuck: bool,
 }
 
 enum Message {
@@ -168,7 +167,6 @@ impl Ensemble {
     pub fn crash(&mut self, sid: i64) {
         let sid = ServerId(sid);
         let member = self.members.remove(&sid.0).expect("it runs");
-        assert!(!member.disk.stuck, "what is not durable would have to go");
         self.break_links(sid);
         self.network
             .retain(|(from, to, _)| *from != sid && *to != sid);
@@ -225,12 +223,6 @@ impl Ensemble {
                 self.network.push_back((from, to, closed));
             }
         }
-    }
-
-    /// While set, nothing that the member writes becomes durable.
-    pub fn stick_disk(&mut self, sid: i64, stuck: bool) {
-        self.member(sid).disk.stuck = stuck;
-        self.report_durable(ServerId(sid));
     }
 
     pub fn member(&mut self, sid: i64) -> &mut Member {
@@ -345,216 +337,6 @@ impl Ensemble {
         self.dial_again();
     }
 
-    /// Does what a member wants until it wants nothing more.
-    fn carry_out(&mut self, sid: ServerId) {
-        loop {
-            while let Some(effect) = self.member(sid.0).replica.poll_effect() {
-                self.effect(sid, effect);
-            }
-            let now = now(self.now_ms);
-            let member = self.member(sid.0);
-            if !member.replica.has_decided() {
-                break;
-            }
-            let outcome = member.replica.commit(
-                &mut member.store,
-                &mut member.watches,
-                now,
-                &mut member.clients,
-            );
-            outcome.expect("what is committed fits");
-        }
-        self.report_durable(sid);
-    }
-
-    fn report_durable(&mut self, sid: ServerId) {
-        let disk = &mut self.member(sid.0).disk;
-        if !disk.stuck
-            && let Some(io) = disk.written.take()
-        {
-            self.input(sid, PeerInput::Durable(io));
-        }
-    }
-
-    fn effect(&mut self, sid: ServerId, effect: Effect) {
-        match effect {
-            Effect::Notify { to, notification } => {
-                let from = sid;
-                let notification = PeerInput::Notification { from, notification };
-                self.send(sid, to, notification);
-            }
-            Effect::Listen => self.member(sid.0).listens = true,
-            Effect::StopListening => self.member(sid.0).listens = false,
-            Effect::Connect { leader } => self.dial(sid, leader, DIALS),
-            Effect::SendToLearner { link, packet } => {
-                if let Some((learner, _)) = self.links.get(&link).copied() {
-                    self.send(sid, learner, PeerInput::LeaderPacket(link, passed(packet)));
-                }
-            }
-            Effect::SendToLeader { link, packet } => {
-                if let Some((_, leader)) = self.links.get(&link).copied() {
-                    self.send(sid, leader, PeerInput::LearnerPacket(link, passed(packet)));
-                }
-            }
-            Effect::SendImage { link } => {
-                let image = self.member(sid.0).store.clone();
-                if let Some((learner, _)) = self.links.get(&link).copied() {
-                    let image = Message::Image(link, copied(&image));
-                    self.network.push_back((sid, learner, image));
-                }
-            }
-            Effect::Close { link } => self.close(link),
-            // The disk has no more than the memory.
-            Effect::ReadLog { link, .. } => self.send(sid, sid, PeerInput::LogRead(link, None)),
-            Effect::MembershipChanged { membership } => self.membership = membership,
-            effect => self.store_effect(sid, effect),
-        }
-    }
-
-    /// The disk is not to be asked twice: what is written here is durable once it is reported.
-    fn store_effect(&mut self, sid: ServerId, effect: Effect) {
-        let member = self.member(sid.0);
-        let disk = &mut member.disk;
-        let io = match effect {
-            Effect::Append { io, txn } => {
-                disk.log.push(txn);
-                io
-            }
-            Effect::Truncate { io, zxid } => {
-                disk.log.retain(|txn| txn.zxid <= zxid);
-                if member.store.last_zxid() > zxid {
-                    member.store = disk.snapshot.clone().unwrap_or_else(|| Store::new(1));
-                    replay(&mut member.store, &disk.log);
-                }
-                io
-            }
-            Effect::InstallImage { io, link, .. } => {
-                member.store = member.images.remove(&link).expect("a whole image");
-                disk.snapshot = Some(member.store.clone());
-                disk.log.clear();
-                io
-            }
-            Effect::WriteAcceptedEpoch { io, epoch } => {
-                disk.accepted_epoch = epoch;
-                io
-            }
-            Effect::WriteCurrentEpoch { io, epoch } => {
-                disk.current_epoch = epoch;
-                io
-            }
-            effect => panic!("not for the outside: {effect:?}"),
-        };
-        disk.written = Some(io);
-    }
-
-    fn send(&mut self, from: ServerId, to: ServerId, input: PeerInput) {
-        self.network.push_back((from, to, Message::Input(input)));
-    }
-
-    fn dial(&mut self, learner: ServerId, leader: ServerId, attempts: u32) {
-        let is_up = !self.cut.contains(&learner)
-            && !self.cut.contains(&leader)
-            && self.members.get(&leader.0).is_some_and(|it| it.listens);
-        if is_up {
-            self.next_link += 1;
-            let link = LinkId(self.next_link);
-            self.links.insert(link, (learner, leader));
-            self.send(learner, leader, PeerInput::LearnerAccepted(link));
-            self.send(leader, learner, PeerInput::LeaderConnected(link));
-        } else if attempts == 1 {
-            self.send(learner, learner, PeerInput::LeaderUnreachable);
-        } else {
-            let at_ms = self.now_ms + DIAL_PAUSE_MS;
-            self.dials.push((at_ms, learner, leader, attempts - 1));
-        }
-    }
-
-    fn dial_again(&mut self) {
-        let (due, later) = std::mem::take(&mut self.dials)
-            .into_iter()
-            .partition(|(at_ms, ..)| *at_ms <= self.now_ms);
-        self.dials = later;
-        let due: Vec<_> = due;
-        for (_, learner, leader, attempts) in due {
-            self.dial(learner, leader, attempts);
-        }
-    }
-
-    /// A connection that asks for a session; the answer is not waited for.
-    pub fn handshake(&mut self, sid: i64, request: &ConnectRequest) -> ConnectionId {
-        self.next_connection += 1;
-        let connection = ConnectionId(self.next_connection);
-        let now = now(self.now_ms);
-        let member = self.member(sid);
-        member.clients.heard_ms.insert(connection, now.mono_ms);
-        member
-            .replica
-            .connect(&member.store, connection, request, now, &mut member.clients);
-        self.carry_out(ServerId(sid));
-        connection
-    }
-
-    /// A connection with a session of its own.
-    pub fn connected(&mut self, sid: i64) -> ConnectionId {
-        self.resumed(sid, SessionId::NONE)
-    }
-
-    /// A connection that has resumed a session.
-    pub fn resumed(&mut self, sid: i64, session: SessionId) -> ConnectionId {
-        let connection = self.handshake(sid, &hello(session, Zxid::ZERO));
-        self.until("a session", |ensemble| {
-            ensemble.member(sid).clients.is_open(connection)
-        });
-        assert!(self.member(sid).clients.granted(connection).timeout_ms > 0);
-        connection
-    }
-
-    /// Hands a request to a member; nothing has been delivered to others when this returns.
-    pub fn submit(&mut self, sid: i64, connection: ConnectionId, xid: i32, request: Request) {
-        let now = now(self.now_ms);
-        let member = self.member(sid);
-        let (xid, identities) = (Xid(xid), [].into());
-        member
-            .replica
-            .submit(&member.store, connection, xid, request, identities, now);
-        member.replica.drain(
-            connection,
-            &member.store,
-            &mut member.watches,
-            &mut member.clients,
-        );
-        self.carry_out(ServerId(sid));
-    }
-
-    /// A learner's packet that no replica of ours would send.
-    pub fn forge(&mut self, learner: i64, packet: LearnerPacket) {
-        let of = |(_, (from, _)): &(&LinkId, &(ServerId, ServerId))| from.0 == learner;
-        let link = self.links.iter().find(of);
-        let (&link, &(from, leader)) = link.expect("a learner");
-        self.send(from, leader, PeerInput::LearnerPacket(link, packet));
-    }
-
-    pub fn disconnect(&mut self, sid: i64, connection: ConnectionId) {
-        let member = self.member(sid);
-        member
-            .replica
-            .disconnect(connection, &mut member.watches, &member.clients);
-    }
-
-    /// The next `count` replies of a connection.
-    pub fn replies(&mut self, sid: i64, connection: ConnectionId, count: usize) -> Vec<(i32, i32)> {
-        let mut replies = Vec::new();
-        let give_up_ms = self.now_ms + PATIENCE_MS;
-        while replies.len() < count {
-            replies.extend(self.member(sid).clients.replies(connection));
-            if replies.len() < count && !self.step() {
-                assert!(self.now_ms < give_up_ms, "waited in vain for replies");
-                self.pass_time();
-            }
-        }
-        replies
-    }
-
     /// All members have the same tree in the end.
     pub fn assert_same(&mut self) {
         self.until("all members to have applied the same", |ensemble| {
@@ -583,16 +365,4 @@ fn replay(store: &mut Store, log: &[Txn]) {
         let entry = TxnEntry::from_bytes(&txn.bytes).expect("as logged");
         store.apply(&entry);
     }
-}
-
-/// What the other side reads of a packet.
-fn passed<P: Record>(packet: P) -> P {
-    P::from_bytes(&packet.to_bytes()).expect("as it was written")
-}
-
-/// An image as it travels.
-fn copied(store: &Store) -> Store {
-    let mut bytes = Vec::new();
-    store.write_image(&mut bytes).expect("written");
-    Store::read_image(&mut bytes.as_slice(), store.last_zxid(), 7).expect("read")
 }
