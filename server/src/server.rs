@@ -272,6 +272,7 @@ fn settings(config: &Config) -> Settings {
         // These belong to ensembles.
         local_sessions: None,
         read_only: false,
+        reconfig: None,
         container_check_ms: config.containers.check_interval_ms,
         container_removals_per_minute: config.containers.per_minute_max.into(),
         container_never_used_ms: config

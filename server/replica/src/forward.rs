@@ -4,7 +4,7 @@
 use bytes::{Bytes, BytesMut};
 use lockkeeper_store::{Identities, Store, Write};
 use lockkeeper_wire::{ErrorCode, ForwardedRequest, OpCode, Reader, Record, Request, SessionId};
-use lockkeeper_zab::{LinkId, Txn};
+use lockkeeper_zab::{LinkId, Membership, Txn};
 
 use crate::connection::Now;
 use crate::pipeline::Wanted;
@@ -40,10 +40,22 @@ impl Replica {
     }
 
     /// Prepares a write and puts it to the vote.
-    fn propose(&mut self, store: &Store, wanted: Wanted<'_>, now: Now) {
+    fn propose(&mut self, store: &Store, mut wanted: Wanted<'_>, now: Now) {
         let Some(zxid) = self.peer.next_zxid() else {
             return;
         };
+        let mut membership = None;
+        if let Write::Request(Request::Reconfig(request)) = wanted.write
+            && self.settings.reconfig.is_some()
+        {
+            let made = self.reconfigured(request, zxid);
+            wanted.write = Write::Reconfig(
+                made.as_ref()
+                    .map(Membership::to_bytes)
+                    .map_err(|code| *code),
+            );
+            membership = made.ok();
+        }
         let Role::Leading(leading) = &mut self.role else {
             return;
         };
@@ -55,8 +67,14 @@ impl Replica {
         }
         let stamp = (zxid, now.wall_ms);
         let prep = self.settings.prep;
-        let bytes = leading.proposals.prepare(store, prep, stamp, wanted);
-        self.peer.propose(Txn { zxid, bytes }, None, now.mono_ms);
+        let prepared = leading.proposals.prepare(store, prep, stamp, wanted);
+        // Who asked may not have been allowed to.
+        let membership = membership.filter(|_| prepared.is_reconfig);
+        let txn = Txn {
+            zxid,
+            bytes: prepared.bytes,
+        };
+        self.peer.propose(txn, membership, now.mono_ms);
     }
 
     /// A learner's client asks for a write. Each such request becomes one transaction, be it an
@@ -167,7 +185,7 @@ fn encode(write: &Write<'_>) -> Option<(OpCode, Bytes)> {
             OpCode::CreateSession
         }
         Write::CloseSession => OpCode::CloseSession,
-        Write::DeleteContainer(_) | Write::Refused(_) => return None,
+        Write::DeleteContainer(_) | Write::Reconfig(_) | Write::Refused(_) => return None,
     };
     Some((op, body.freeze()))
 }

@@ -17,7 +17,7 @@
 //! ```text
 //! limits, password ← connection, pipeline ← role ← replica ← handshake, requests, sessions, local
 //! answer, fault                                            ← forward, input, commit
-//!                                                          ← read_only
+//!                                                          ← reconfig, read_only
 //! ```
 
 #![forbid(unsafe_code)]
@@ -35,6 +35,7 @@ mod local;
 mod password;
 mod pipeline;
 mod read_only;
+mod reconfig;
 mod replica;
 mod requests;
 mod role;
@@ -48,4 +49,4 @@ pub use input::PeerInput;
 pub use limits::Limits;
 pub use lockkeeper_zab::{Effect, IoId, LinkId, Peer, RoleKind, Txn};
 pub use password::session_password;
-pub use replica::{LocalSessions, Replica, Settings, Traffic};
+pub use replica::{LocalSessions, ReconfigSettings, Replica, Settings, Traffic};

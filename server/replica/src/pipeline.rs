@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use lockkeeper_store::{
     Caller, ConnectionId, Identities, Overlay, PrepSettings, Store, Write, prep,
 };
-use lockkeeper_wire::{DecodeError, Record, SessionId, TxnEntry, Zxid};
+use lockkeeper_wire::{DecodeError, Record, SessionId, Txn, TxnEntry, Zxid};
 
 /// A write and who wants it.
 pub(crate) struct Wanted<'a> {
@@ -21,6 +21,14 @@ pub(crate) struct Wanted<'a> {
     pub(crate) write: Write<'a>,
     /// Whether only the session's own server knows it.
     pub(crate) local: bool,
+}
+
+/// A transaction to put to the vote.
+pub(crate) struct Prepared {
+    /// The entry as it is logged and sent.
+    pub(crate) bytes: Bytes,
+    /// Whether it brings a new membership.
+    pub(crate) is_reconfig: bool,
 }
 
 /// A committed transaction and the connection that waits for it.
@@ -53,14 +61,14 @@ impl Proposals {
         self.overlay.is_alive(store, session)
     }
 
-    /// Received to prepared; gives the entry as it is logged and sent.
+    /// Received to prepared.
     pub(crate) fn prepare(
         &mut self,
         store: &Store,
         settings: PrepSettings,
         (zxid, time_ms): (Zxid, i64),
         wanted: Wanted<'_>,
-    ) -> Bytes {
+    ) -> Prepared {
         let caller = Caller {
             session: wanted.session,
             cxid: wanted.cxid,
@@ -71,8 +79,12 @@ impl Proposals {
         };
         let entry = prep(store, &mut self.overlay, settings, caller, wanted.write);
         entry.encode(&mut self.encoder);
+        let is_reconfig = matches!(entry.txn, Txn::Reconfig(_));
         self.proposed.push_back((entry, wanted.origin));
-        self.encoder.split().freeze()
+        Prepared {
+            bytes: self.encoder.split().freeze(),
+            is_reconfig,
+        }
     }
 
     /// The transaction that was committed, as it was prepared; `None` for one of an earlier leader.

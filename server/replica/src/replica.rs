@@ -28,6 +28,8 @@ pub struct Settings {
     pub local_sessions: Option<LocalSessions>,
     /// Reads are served to those who ask for it while there is no leader (`readonlymode.enabled`).
     pub read_only: bool,
+    /// How memberships change; `None` if they do not (`reconfigEnabled`).
+    pub reconfig: Option<ReconfigSettings>,
     /// Time between two looks for containers and TTL znodes to remove, ms.
     pub container_check_ms: u64,
     /// Most containers and TTL znodes removed in a minute.
@@ -44,6 +46,14 @@ pub struct LocalSessions {
     /// The first ephemeral makes such a session one like others
     /// (`localSessionsUpgradingEnabled`); otherwise it has none.
     pub upgrade: bool,
+}
+
+/// How changes of the membership are set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReconfigSettings {
+    /// Voters that must be left: 2 where a server with a membership of one stands alone
+    /// (`standaloneEnabled`), otherwise 1.
+    pub voters_min: usize,
 }
 
 /// Counts for an operator, from the start of this run.

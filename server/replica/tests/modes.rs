@@ -1,12 +1,14 @@
-//! What an operator may switch on: sessions of one server alone, and reads without a leader.
+//! What an operator may switch on: sessions of one server alone, reads without a leader, changes of
+//! the membership.
 
 mod common;
 
 use common::ensemble::Ensemble;
 use common::{TICK_MS, TIMEOUT_MS, create, exists, hello, read, set};
-use lockkeeper_replica::{LocalSessions, Settings};
+use lockkeeper_replica::{LocalSessions, ReconfigSettings, Settings};
 use lockkeeper_wire::multi::{MultiOp, MultiRequest};
-use lockkeeper_wire::request::{CreateRequest, SyncPath};
+use lockkeeper_wire::reply::GetDataResponse;
+use lockkeeper_wire::request::{CreateRequest, ReconfigRequest, SyncPath};
 use lockkeeper_wire::{
     Acl, ConnectRequest, CreateMode, ErrorCode, Reader, Record, ReplyHeader, Request, SessionId,
     Zxid,
@@ -39,6 +41,15 @@ fn read_only(settings: Settings) -> Settings {
 fn read_only_without_local_sessions(settings: Settings) -> Settings {
     Settings {
         read_only: true,
+        ..settings
+    }
+}
+
+fn reconfigurable(settings: Settings) -> Settings {
+    let mut settings = settings;
+    settings.prep.skip_acl = true;
+    Settings {
+        reconfig: Some(ReconfigSettings { voters_min: 2 }),
         ..settings
     }
 }
@@ -214,4 +225,122 @@ fn a_short_search_serves_nobody() {
     assert!(!ensemble.member(1).replica.is_read_only());
     ensemble.pass(2000 + 5 * TICK_MS);
     assert!(ensemble.member(1).replica.is_read_only());
+}
+
+fn reconfig(joining: Option<&str>, leaving: Option<&str>, version: i64) -> Request {
+    Request::Reconfig(ReconfigRequest {
+        joining_servers: joining.map(Into::into),
+        leaving_servers: leaving.map(Into::into),
+        new_members: None,
+        cur_config_id: version,
+    })
+}
+
+#[test]
+fn a_reconfiguration_is_judged_in_apaches_order() {
+    let mut ensemble = Ensemble::of(3);
+    let one = ensemble.connected(1);
+    ensemble.submit(1, one, 1, reconfig(None, Some("x"), 99));
+    let code = ErrorCode::RECONFIG_DISABLED.0;
+    assert_eq!(ensemble.replies(1, one, 1), [(1, code)]);
+
+    let mut ensemble = Ensemble::configured(3, reconfigurable);
+    let follower = ensemble.followers()[0];
+    let one = ensemble.connected(follower);
+    let bad = ErrorCode::BAD_ARGUMENTS.0;
+    for (xid, (request, code)) in (1..).zip([
+        (reconfig(None, Some("x"), 99), ErrorCode::BAD_VERSION.0),
+        (reconfig(None, Some("x"), -1), bad),
+        (reconfig(Some("server.4=h:1:2"), None, -1), bad),
+        (reconfig(Some("server.4=host1:1:9;9"), None, -1), bad),
+        (reconfig(None, Some("1,2"), -1), bad),
+        (
+            reconfig(
+                Some("server.4=h4:1:2;3,server.5=h5:1:2;3,server.6=h6:1:2;3"),
+                None,
+                -1,
+            ),
+            ErrorCode::NEW_CONFIG_NO_QUORUM.0,
+        ),
+    ]) {
+        ensemble.submit(follower, one, xid, request);
+        assert_eq!(ensemble.replies(follower, one, 1), [(xid, code)]);
+    }
+}
+
+#[test]
+fn a_member_is_taken_out_and_the_membership_shows_it() {
+    let mut ensemble = Ensemble::configured(3, reconfigurable);
+    let (leader, followers) = (ensemble.leader(), ensemble.followers());
+    let one = ensemble.connected(followers[0]);
+    let leaving = followers[1].to_string();
+    ensemble.submit(followers[0], one, 1, reconfig(None, Some(&leaving), -1));
+    assert_eq!(ensemble.replies(followers[0], one, 1), [(1, 0)]);
+    let version = ensemble.member(followers[0]).store.last_zxid();
+    ensemble.settle();
+    for sid in [leader, followers[0]] {
+        let member = ensemble.member(sid);
+        let memberships = member.replica.peer().memberships().expect("an ensemble");
+        assert_eq!(memberships.committed().version(), version.0);
+        assert_eq!(memberships.committed().voters().len(), 2);
+        let stat = member.store.stat("/zookeeper/config").expect("it is there");
+        assert_eq!((stat.version, stat.mzxid), (-1, version));
+    }
+    // Two of two are a quorum, and the third is none.
+    ensemble.cut_off(followers[1]);
+    ensemble.submit(followers[0], one, 2, create("/a", PERSISTENT));
+    assert_eq!(ensemble.replies(followers[0], one, 1), [(2, 0)]);
+}
+
+#[test]
+fn a_leader_is_taken_out_and_the_others_go_on() {
+    let mut ensemble = Ensemble::configured(3, reconfigurable);
+    let (old, followers) = (ensemble.leader(), ensemble.followers());
+    let one = ensemble.connected(followers[0]);
+    let session = ensemble.member(followers[0]).clients.session(one);
+    let leaving = old.to_string();
+    ensemble.submit(followers[0], one, 1, reconfig(None, Some(&leaving), -1));
+    ensemble.until("a leader among the others", |ensemble| {
+        followers.iter().all(|&sid| {
+            let replica = &ensemble.member(sid).replica;
+            let memberships = replica.peer().memberships().expect("an ensemble");
+            replica.is_serving() && memberships.committed().voters().len() == 2
+        })
+    });
+    assert_ne!(ensemble.leader(), old);
+    ensemble.cut_off(old);
+    let again = ensemble.resumed(followers[1], session);
+    ensemble.submit(followers[1], again, 2, create("/a", PERSISTENT));
+    assert_eq!(ensemble.replies(followers[1], again, 1), [(2, 0)]);
+}
+
+#[test]
+fn a_membership_is_read_as_it_was_written() {
+    let mut ensemble = Ensemble::configured(3, reconfigurable);
+    let one = ensemble.connected(1);
+    let observer = "server.4=h4:1:2:observer;3";
+    ensemble.submit(1, one, 1, reconfig(Some(observer), None, -1));
+    ensemble.submit(1, one, 2, read("/zookeeper/config", false));
+    ensemble.until("both replies", |ensemble| {
+        !ensemble.member(1).clients.is_open(one)
+            || ensemble.member(1).store.last_zxid() > Zxid(1 << 32 | 1)
+    });
+    let frames = ensemble.member(1).clients.frames(one);
+    let [changed, shown] = &frames[..] else {
+        panic!("{frames:?}");
+    };
+    // Both carry the text and the znode's metadata.
+    assert_eq!(changed[16..], shown[16..]);
+    let mut reader = Reader::new(shown);
+    ReplyHeader::decode(&mut reader).expect("a header");
+    let body = GetDataResponse::decode(&mut reader).expect("a membership");
+    let text = String::from_utf8(body.data.expect("text").to_vec()).expect("text");
+    assert!(
+        text.contains("server.4=h4:1:2:observer;0.0.0.0:3\n"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with(&format!("version={:x}", body.stat.mzxid.0)),
+        "{text}"
+    );
 }

@@ -7,6 +7,7 @@ mod create;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lockkeeper_wire::acl::{ADMIN, DELETE, READ, WRITE};
 use lockkeeper_wire::multi::MultiOp;
 use lockkeeper_wire::path;
@@ -68,6 +69,8 @@ pub enum Write<'a> {
     CloseSession,
     /// The removal of an empty container or an outlived TTL znode.
     DeleteContainer(&'a str),
+    /// A new membership as text, or why there cannot be one.
+    Reconfig(Result<Bytes, ErrorCode>),
     /// What fails before it is judged: its session has moved on, or nobody knows what it means.
     Refused(ErrorCode),
 }
@@ -125,6 +128,7 @@ impl Prep<'_> {
             Write::CloseSession => self.close_session(),
             Write::DeleteContainer(path) => self.delete_container(path),
             Write::Request(request) => self.request(request),
+            Write::Reconfig(membership) => self.reconfig(membership),
             Write::Refused(code) => Err(code),
         }
     }
@@ -140,6 +144,7 @@ impl Prep<'_> {
             Request::SetAcl(body) => self.set_acl(body),
             Request::Multi(body) => self.multi(&body.ops),
             Request::CloseSession => self.close_session(),
+            // A server that permits it makes a membership of it first: `Write::Reconfig`.
             Request::Reconfig(_) => Err(ErrorCode::RECONFIG_DISABLED),
             _ => Err(ErrorCode::UNIMPLEMENTED),
         }
@@ -226,6 +231,24 @@ impl Prep<'_> {
             path: body.path.clone(),
             data: body.data.clone(),
             version,
+        }))
+    }
+
+    /// The znode of the membership has no versions of its own.
+    fn reconfig(&mut self, membership: Result<Bytes, ErrorCode>) -> Result<Txn, ErrorCode> {
+        self.check_session()?;
+        let data = Some(membership?);
+        let mut znode = self.view(tree::CONFIG)?;
+        self.require(&znode, WRITE)?;
+        znode.stat.mtime = self.caller.time_ms;
+        znode.stat.mzxid = self.caller.zxid;
+        znode.data = Data::Requested(data.clone());
+        self.overlay
+            .put(self.store, tree::CONFIG, self.caller.zxid, znode);
+        Ok(Txn::Reconfig(SetDataTxn {
+            path: tree::CONFIG.into(),
+            data,
+            version: -1,
         }))
     }
 

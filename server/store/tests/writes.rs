@@ -7,7 +7,7 @@ use common::{
     NOW_MS, OTHER, SESSION, Server, body, create, create_with, delete, entry, furnished, local,
     multi, set, set_acl, ttl_body,
 };
-use lockkeeper_store::Write;
+use lockkeeper_store::{Applied, Write};
 use lockkeeper_wire::acl::{ALL, CREATE};
 use lockkeeper_wire::reply::GetDataResponse;
 use lockkeeper_wire::request::{CreateRequest, CreateTtlRequest, ReconfigRequest, SetAclRequest};
@@ -259,6 +259,30 @@ fn a_transaction_carries_who_when_and_the_full_list() {
 }
 
 #[test]
+fn who_may_write_the_membership_changes_it() {
+    let text = Bytes::from_static(b"version=5");
+    let mut server = furnished();
+    let write = |made| Write::Reconfig(made);
+    let code = |applied: Applied| applied.outcome.err().unwrap_or(ErrorCode::OK);
+    let denied = server.write(SESSION, &local(), write(Ok(text.clone())));
+    assert_eq!(code(denied), ErrorCode::NO_AUTH);
+    server.settings.skip_acl = true;
+    let refused = server.write(SESSION, &local(), write(Err(ErrorCode::BAD_VERSION)));
+    assert_eq!(code(refused), ErrorCode::BAD_VERSION);
+    let gone = server.write(SessionId(9), &local(), write(Err(ErrorCode::BAD_VERSION)));
+    assert_eq!(code(gone), ErrorCode::SESSION_EXPIRED);
+    let entry = server.prep(SESSION, &local(), write(Ok(text.clone())));
+    let txn = Txn::Reconfig(SetDataTxn {
+        path: "/zookeeper/config".into(),
+        data: Some(text),
+        version: -1,
+    });
+    assert_eq!(entry.txn, txn);
+    server.apply(&entry);
+    assert_eq!(server.stat("/zookeeper/config").mzxid, server.zxid);
+}
+
+#[test]
 fn a_session_of_one_server_alone_writes_and_owns_nothing() {
     let mut server = furnished();
     server.local = true;
@@ -299,7 +323,7 @@ fn the_membership_in_force_is_shown_whatever_the_tree_came_with() {
     assert_eq!(server.store.digest(), before, "it is each server's own");
 }
 
-/// Made by other servers' leaders only, so far; its reply is getData's.
+/// Its reply is getData's.
 #[test]
 fn a_reconfig_sets_the_config_znode() {
     let mut server = furnished();

@@ -48,6 +48,9 @@ struct Disk {
     accepted_epoch: i64,
     current_epoch: i64,
     written: Option<IoId>,
+    /// In force, if it is another than at first; and proposed.
+    membership: Option<Membership>,
+    last_seen: Option<Membership>,
 }
 
 enum Message {
@@ -139,13 +142,14 @@ impl Ensemble {
             tick_ms: TICK_MS,
             init_limit: INIT_LIMIT,
             sync_limit: SYNC_LIMIT,
-            reconfig_enabled: false,
+            reconfig_enabled: (self.configure)(settings(1)).reconfig.is_some(),
             recent_max: self.recent_max,
             recent_bytes_max: 1 << 20,
             election: ElectionSettings::default(),
         };
-        let membership = self.membership.clone();
-        let peer = Peer::new(peer_settings, membership, None, history, self.now_ms);
+        let membership = disk.membership.as_ref().unwrap_or(&self.membership);
+        let (membership, last_seen) = (membership.clone(), disk.last_seen.clone());
+        let peer = Peer::new(peer_settings, membership, last_seen, history, self.now_ms);
         let settings = (self.configure)(settings(sid.0 as u8));
         let replica = Replica::new(settings, peer, &store, now(self.now_ms));
         let member = Member {

@@ -254,6 +254,7 @@ pub fn settings(server_id: u8) -> Settings {
         },
         local_sessions: None,
         read_only: false,
+        reconfig: None,
         container_check_ms: 1_000_000,
         container_removals_per_minute: 1000,
         container_never_used_ms: 0,

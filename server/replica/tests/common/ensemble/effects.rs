@@ -67,7 +67,12 @@ impl Ensemble {
             Effect::Close { link } => self.close(link),
             // The disk has no more than the memory.
             Effect::ReadLog { link, .. } => self.send(sid, sid, PeerInput::LogRead(link, None)),
-            Effect::MembershipChanged { membership } => self.membership = membership,
+            Effect::MembershipSeen { membership } => {
+                self.member(sid.0).disk.last_seen = Some(membership);
+            }
+            Effect::MembershipChanged { membership } => {
+                self.member(sid.0).disk.membership = Some(membership);
+            }
             effect => self.store_effect(sid, effect),
         }
     }
