@@ -231,8 +231,8 @@ impl Txn {
             | OpCode::CreateTtl
             | OpCode::Delete
             | OpCode::DeleteContainer
-            | OpCode::SetData
-            | OpCode::Error => Self::decode_body(op, &mut body)?,
+            | OpCode::SetData => Self::decode_body(op, &mut body)?,
+            OpCode::Error => return Self::decode_error(body),
             _ => {
                 return Err(DecodeError::Unknown {
                     what: "part of a multi",
@@ -244,6 +244,16 @@ impl Txn {
             0 => Ok(part),
             more => Err(DecodeError::Trailing(more)),
         }
+    }
+
+    /// A part that an Apache server has made an error of in its memory, when it applied a failed
+    /// multi, still has the body it had before; it would not have failed by itself.
+    fn decode_error(mut body: Reader<'_>) -> Result<Self, DecodeError> {
+        let code = Record::decode(&mut body)?;
+        Ok(Self::Error(match body.remaining() {
+            0 => code,
+            _ => ErrorCode::OK,
+        }))
     }
 
     fn decode(op: i32, body: &mut Reader<'_>) -> Result<Self, DecodeError> {

@@ -190,6 +190,27 @@ fn multi_that_failed() {
 }
 
 /// Made up: the part of a check carries the version after the one that was checked.
+/// A failed multi out of a leader's memory, as a DIFF brings it: servers of 3.9 turn the parts before
+/// the failure into errors in place when they apply it, and leave the body of what each part was.
+#[test]
+fn multi_that_failed_and_was_applied_before_it_was_sent() {
+    let bytes = hex(
+        "010001b1aba70006 000000cd 0000000300000003 000001a1f7fb2f41 0000000e
+         | 00000002
+         | ffffffff 0000003d 00000012 2f6c6f67732f7772697465722d312d323033 00000003 323033
+           00000001 0000001f 00000005 776f726c64 00000006 616e796f6e65 00 00000197
+         | ffffffff 00000004 ffffff99
+         | 00000002 000000d43423df2b",
+    );
+    let entry = TxnEntry::from_bytes(&bytes).expect("every server reads it");
+    let codes = [ErrorCode::OK, ErrorCode::BAD_VERSION];
+    assert_eq!(entry.txn, Txn::Multi(codes.map(Txn::Error).to_vec()));
+    assert_eq!(
+        entry.digest.map(|digest| digest.digest),
+        Some(0xd4_3423_df2b)
+    );
+}
+
 #[test]
 fn multi_with_a_check() {
     check_tail(
