@@ -21,17 +21,50 @@ use lockkeeper_store::Store;
 use lockkeeper_wire::Zxid;
 use lockkeeper_wire::txn::DIGEST_VERSION;
 
+use crate::error::Failure;
 use crate::node::{Input, Shared};
-use crate::sync::{Inbox, lock, try_lock, write};
+use crate::recovery::reload;
+use crate::sync::{Inbox, lock, read, try_lock, write};
 
-/// Transactions for the log, in order.
-pub(crate) type Records = Vec<(IoId, Txn)>;
+/// A write, durable before the next one is begun.
+#[derive(Debug)]
+pub(crate) enum Write {
+    /// A transaction goes to the end of the log; several that follow one another are one write.
+    Append(Txn),
+    /// The log is cut behind this transaction.
+    Truncate(Zxid),
+    /// A state received takes the place of everything.
+    Install(Box<Store>),
+    AcceptedEpoch(i64),
+    CurrentEpoch(i64),
+}
+
+impl Write {
+    /// What is appended.
+    pub(crate) fn txn(&self) -> Option<&Txn> {
+        match self {
+            Self::Append(txn) => Some(txn),
+            _ => None,
+        }
+    }
+
+    /// What is appended.
+    pub(crate) fn into_txn(self) -> Option<Txn> {
+        match self {
+            Self::Append(txn) => Some(txn),
+            _ => None,
+        }
+    }
+}
+
+/// Writes in order.
+pub(crate) type Writes = Vec<(IoId, Write)>;
 
 /// What the disk's thread is asked to do.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Log these transactions.
-    Log(Records),
+    /// Carry out these.
+    Write(Writes),
     /// A snapshot is due.
     Snapshot,
     /// Finish what has been ordered and end.
@@ -73,7 +106,8 @@ struct Alarm(Arc<Shared>);
 impl Drop for Alarm {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.inbox.push(Input::DiskFailed(JournalError::Poisoned));
+            let poisoned = JournalError::Poisoned.into();
+            self.0.inbox.push(Input::DiskFailed(poisoned));
         }
     }
 }
@@ -88,13 +122,13 @@ impl<D: Disk> LogWriter<D> {
     }
 
     /// Makes transactions durable; says whether they are. If not, the replica has been told why.
-    pub(crate) fn write(&self, records: Records) -> bool {
-        let count = records.len();
+    pub(crate) fn write(&self, txns: impl ExactSizeIterator<Item = Txn>) -> bool {
+        let count = txns.len();
         let synced = self.work(|journal| {
-            journal.append(records.into_iter().map(|(_, txn)| (txn.zxid.0, txn.bytes)))?;
+            journal.append(txns.map(|txn| (txn.zxid.0, txn.bytes)))?;
             let started = Instant::now();
             journal.sync()?;
-            Ok(started.elapsed())
+            Ok::<_, JournalError>(started.elapsed())
         });
         let Some(took) = synced else {
             return false;
@@ -119,8 +153,7 @@ impl<D: Disk> LogWriter<D> {
 
     /// Whether these can be logged without more than a write and a sync: the disk's thread is not
     /// at the journal, and no new file is to be made.
-    pub(crate) fn has_room(&self, records: &Records) -> bool {
-        let len = records.iter().map(|(_, txn)| txn.bytes.len()).sum();
+    pub(crate) fn has_room(&self, len: usize) -> bool {
         try_lock(&self.journal).is_some_and(|journal| journal.has_room(len))
     }
 
@@ -130,12 +163,15 @@ impl<D: Disk> LogWriter<D> {
 
     /// Does something with the journal. A failure is told before anybody can meet another one that
     /// it has caused.
-    fn work<T>(&self, f: impl FnOnce(&mut Journal<D>) -> Result<T, JournalError>) -> Option<T> {
+    fn work<T, E: Into<Failure>>(
+        &self,
+        f: impl FnOnce(&mut Journal<D>) -> Result<T, E>,
+    ) -> Option<T> {
         let mut journal = lock(&self.journal);
         match f(&mut journal) {
             Ok(done) => Some(done),
             Err(error) => {
-                self.shared.inbox.push(Input::DiskFailed(error));
+                self.shared.inbox.push(Input::DiskFailed(error.into()));
                 None
             }
         }
@@ -160,20 +196,17 @@ impl<D: Disk> DiskThread<D> {
         };
         loop {
             block_on(self.orders.take(&mut batch));
-            let mut records = Records::new();
+            let mut writes = Writes::new();
             let mut stop = false;
             for order in batch.drain(..) {
                 match order {
-                    Order::Log(more) => records.extend(more),
+                    Order::Write(more) => writes.extend(more),
                     Order::Snapshot => {}
                     Order::Stop => stop = true,
                 }
             }
-            if let Some(last) = records.last().map(|(io, _)| *io) {
-                if !self.log.write(records) {
-                    break;
-                }
-                self.shared.inbox.push(Input::Durable(last));
+            if !self.carry_out(writes, &mut snapshot) {
+                break;
             }
             if self.log.snapshot_due() && !self.roll(&mut snapshot) {
                 break;
@@ -182,15 +215,82 @@ impl<D: Disk> DiskThread<D> {
                 break;
             }
         }
-        if let Some(thread) = snapshot.thread {
-            // A snapshot's failure has been logged where it happened.
-            let _ = thread.join();
+        snapshot.finish();
+    }
+
+    /// Carries out writes and reports them; says whether all went well. If not, the replica has been
+    /// told why.
+    fn carry_out(&mut self, writes: Writes, snapshot: &mut Snapshotter) -> bool {
+        let mut writes = writes.into_iter().peekable();
+        while let Some((mut io, write)) = writes.next() {
+            let mut store = None;
+            let done = match write {
+                Write::Append(txn) => {
+                    let mut txns = vec![txn];
+                    while let Some((next, Write::Append(_))) = writes.peek() {
+                        io = *next;
+                        if let Some((_, Write::Append(txn))) = writes.next() {
+                            txns.push(txn);
+                        }
+                    }
+                    self.log.write(txns.into_iter())
+                }
+                Write::AcceptedEpoch(epoch) => {
+                    let written = self.log.work(|journal| journal.write_accepted(epoch));
+                    written.is_some()
+                }
+                Write::CurrentEpoch(epoch) => {
+                    let written = self.log.work(|journal| journal.write_current(epoch));
+                    written.is_some()
+                }
+                Write::Truncate(zxid) => {
+                    snapshot.finish();
+                    match self.truncate(zxid) {
+                        Some(rest) => {
+                            store = rest;
+                            true
+                        }
+                        None => false,
+                    }
+                }
+                Write::Install(image) => {
+                    snapshot.finish();
+                    let zxid = image.last_zxid();
+                    let mut write = |out: &mut dyn std::io::Write| image.write_image(out);
+                    let installed = self.log.work(|journal| journal.install(zxid.0, &mut write));
+                    installed.is_some()
+                }
+            };
+            if !done {
+                return false;
+            }
+            self.shared.inbox.push(Input::Durable { io, store });
         }
+        true
+    }
+
+    /// Cuts the log; gives back what is left if that is less than the store holds.
+    fn truncate(&self, zxid: Zxid) -> Option<Option<Box<Store>>> {
+        let is_behind = read(&self.shared.store).last_zxid() > zxid;
+        let cut = self.log.work(|journal| journal.truncate(zxid.0));
+        let mut recovered = cut?;
+        tracing::info!(%zxid, "log cut: its rest is not what the leader has");
+        if !is_behind {
+            return Some(None);
+        }
+        let reloaded = self
+            .log
+            .work(|_| reload(&mut recovered, self.settings.seed, 0));
+        Some(Some(Box::new(reloaded?.store)))
     }
 
     /// Starts a new log file and writes a snapshot beside it, unless one is still being written.
     /// Says whether the journal is still of use.
     fn roll(&mut self, snapshot: &mut Snapshotter) -> bool {
+        // What is due now is due until it is done.
+        if !self.shared.settled.load(Ordering::Acquire) {
+            return true;
+        }
         if self.log.work(Journal::roll).is_none() {
             return false;
         }
@@ -207,12 +307,17 @@ impl<D: Disk> DiskThread<D> {
         let spawned = std::thread::Builder::new()
             .name("lk-snapshot".into())
             .spawn(move || {
-                let frozen = write(&shared.store).freeze();
-                match snapshot_of(&disk, &settings, &frozen, kept) {
-                    Ok(()) => {
+                let mut store = write(&shared.store);
+                let settled = shared.settled.load(Ordering::Acquire);
+                let frozen = settled.then(|| store.freeze());
+                drop(store);
+                match frozen.map(|frozen| snapshot_of(&disk, &settings, &frozen, kept)) {
+                    Some(Ok(())) => {
                         shared.disk_stats.snapshots.fetch_add(1, Ordering::Relaxed);
                     }
-                    Err(error) => tracing::error!(%error, "snapshot could not be written"),
+                    Some(Err(error)) => tracing::error!(%error, "snapshot could not be written"),
+                    // The role has ended meanwhile.
+                    None => {}
                 }
                 busy.store(false, Ordering::Release);
             });
@@ -235,6 +340,16 @@ impl<D: Disk> DiskThread<D> {
 struct Snapshotter {
     busy: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+}
+
+impl Snapshotter {
+    /// Waits for the one that is being written: its files are not to be touched meanwhile.
+    fn finish(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A snapshot's failure has been logged where it happened.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Writes a state as a snapshot and removes what it makes unnecessary.

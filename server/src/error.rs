@@ -86,9 +86,32 @@ pub enum Failure {
     /// The disk failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// What is left of the log after a leader had it cut cannot be read.
+    #[error("the log cannot be read after it was cut")]
+    Reload(#[from] StartError),
     /// The state of this server cannot be right any more.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// Other members cannot reach this one to elect a leader.
+    #[error(
+        "cannot open the election port; is another server running there? change the server line or electionPortBindRetry"
+    )]
+    ElectionPort {
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Failure {
+    /// The process exit code: 14 for the election port, 1 for anything else, as Apache's server
+    /// exits.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::ElectionPort { .. } => 14,
+            _ => 1,
+        }
+    }
 }
 
 #[cfg(test)]

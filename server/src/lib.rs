@@ -8,22 +8,23 @@
 //! | [`server`] | recovery, threads, and the way they end |
 //! | [`embed`] | a server inside another program |
 //!
-//! Four kinds of thread: `lk-io-*` serve connections and answer reads, `lk-replica` owns the
+//! Five kinds of thread: `lk-io-*` serve connections and answer reads, `lk-replica` owns the
 //! replica, `lk-disk` logs what gathers while it syncs, `lk-snapshot` writes a frozen tree and
-//! ends. They share the tree, which the replica's thread alone changes, the connections' outgoing
+//! ends, and in an ensemble `lk-peers` has the connections to the other members. They share the tree, which the replica's thread alone changes, the connections' outgoing
 //! buffers, and the journal. Where one thread for connections is enough, the replica is a task on
 //! it.
 //!
 //! ```text
-//! words ← config ← error
-//! sync ← outgoing ← links ← node ← disk
-//!                    lone ← node
+//! words ← config ← error, bind
+//! sync ← outgoing ← links, peers ← node ← disk, member
+//!                                  lone ← node; recovery ← disk
 //!        links, node ← status, socket ← connection ← listen
-//!        node, disk, listen ← server ← embed
+//!        node, disk, member, listen ← server ← embed
 //! ```
 
 #![forbid(unsafe_code)]
 
+mod bind;
 pub mod config;
 mod connection;
 mod disk;
@@ -32,8 +33,11 @@ pub mod error;
 mod links;
 mod listen;
 mod lone;
+mod member;
 mod node;
 mod outgoing;
+mod peers;
+mod recovery;
 pub mod server;
 mod socket;
 mod status;

@@ -63,7 +63,7 @@ fn run(config: &Config) -> Result<ExitCode, StartError> {
         }
         Err(error) => {
             tracing::error!(error = %with_causes(&error), "the server has ended by itself; see the cause");
-            Ok(ExitCode::FAILURE)
+            Ok(ExitCode::from(error.exit_code()))
         }
     }
 }

@@ -10,21 +10,29 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lockkeeper_journal::{Disk, JournalError};
-use lockkeeper_replica::{Effect, Fault, IoId, Limits, Now, PeerInput, Replica, Traffic};
+use lockkeeper_journal::Disk;
+use lockkeeper_replica::{
+    Effect, IoId, Limits, LinkId, Now, PeerInput, Replica, RoleKind, Traffic, Txn,
+};
 use lockkeeper_store::{ConnectionId, Identities, Store, Watches};
 use lockkeeper_wire::{ConnectRequest, ErrorCode, Request, Xid, Zxid};
 use tokio::task::yield_now;
 use tokio::time::timeout_at;
 
-use crate::disk::{DiskStats, LogWriter, Order, Records};
+use crate::disk::{DiskStats, LogWriter, Order, Write, Writes};
 use crate::error::Failure;
 use crate::links::{Link, Outlet, Registry};
 use crate::lone::{Lone, Situation, Way};
+use crate::member::Member;
+use crate::peers::Delivery;
 use crate::sync::{Inbox, lock, read, write};
+use crate::words::Mode;
 
 /// A wake-up this much later than asked for is a stall of the process, which no session pays for.
 const STALL: Duration = Duration::from_millis(500);
+
+/// How long a member that is told to stop may take to hand over.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What all threads of one server share.
 #[derive(Debug)]
@@ -51,6 +59,10 @@ pub(crate) struct Shared {
     pub(crate) traffic: Mutex<Traffic>,
     pub(crate) disk_stats: DiskStats,
     pub(crate) clock: Clock,
+    /// Whether the tree holds only what is committed. Changes under the tree's lock.
+    pub(crate) settled: AtomicBool,
+    /// The part that this server plays; none while it serves nobody.
+    pub(crate) mode: Mutex<Option<Mode>>,
     /// Set when the server is going down: connections end.
     pub(crate) stopping: AtomicBool,
 }
@@ -124,10 +136,14 @@ pub(crate) enum Input {
     },
     /// A connection has ended.
     Ended(ConnectionId),
-    /// The log is durable up to this write.
-    Durable(IoId),
+    /// What other members do.
+    Peers(Delivery),
+    /// All up to this write is durable. After a cut this is what is left.
+    Durable { io: IoId, store: Option<Box<Store>> },
+    /// Logged transactions for the learner on this link.
+    LogRead(LinkId, Option<Vec<Txn>>),
     /// The journal has failed; the server ends.
-    DiskFailed(JournalError),
+    DiskFailed(Failure),
     /// End.
     Stop,
 }
@@ -138,8 +154,10 @@ pub(crate) struct Node<D: Disk> {
     shared: Arc<Shared>,
     log: Arc<LogWriter<D>>,
     orders: Arc<Inbox<Order>>,
-    /// What is to be logged next.
-    unlogged: Records,
+    /// What there is of other members; none for a server alone.
+    member: Option<Member<D>>,
+    /// What is to be written next.
+    unwritten: Writes,
     /// The last write handed to the disk's thread, until it is durable.
     awaited: Option<IoId>,
     lone: Lone,
@@ -170,6 +188,7 @@ impl<D: Disk> Node<D> {
         shared: Arc<Shared>,
         log: Arc<LogWriter<D>>,
         orders: Arc<Inbox<Order>>,
+        member: Option<Member<D>>,
     ) -> Self {
         Self {
             _ending: Ending {
@@ -181,7 +200,8 @@ impl<D: Disk> Node<D> {
             shared,
             log,
             orders,
-            unlogged: Records::new(),
+            member,
+            unwritten: Writes::new(),
             awaited: None,
         }
     }
@@ -192,10 +212,13 @@ impl<D: Disk> Node<D> {
         let outlet = &mut Outlet::new(shared.outstanding.clone());
         let mut inputs = Vec::new();
         let mut touched = Vec::new();
-        self.commit(shared.clock.now(), outlet)?;
+        let mut stop_at = None;
+        self.advance(shared.clock.now(), outlet)?;
+        self.flush(outlet);
         loop {
             let tick = shared.clock.instant(self.replica.next_tick_ms());
-            let deadline = self.lone.wake_at().map_or(tick, |at| at.min(tick));
+            let wakes = [Some(tick), self.lone.wake_at(), stop_at];
+            let deadline = wakes.into_iter().flatten().min().unwrap_or(tick);
             // A slow sync on this thread is no stall either.
             let asleep = Instant::now();
             // Without a message there may be something to do at the deadline.
@@ -207,19 +230,19 @@ impl<D: Disk> Node<D> {
                 yield_now().await;
             }
             let now = shared.clock.now();
-            let mut stop = false;
+            inputs.iter_mut().for_each(|input| self.take_rest(input));
             {
                 let store = read(&shared.store);
                 for input in inputs.drain(..) {
                     match input {
-                        Input::Durable(io) => {
-                            self.awaited.take_if(|last| *last <= io);
-                            self.replica
-                                .handle_peer(PeerInput::Durable(io), &store, now);
+                        Input::DiskFailed(error) => return Err(error),
+                        Input::Stop if stop_at.is_none() => {
+                            stop_at = Some(Instant::now() + FAREWELL);
+                            if self.member.is_some() {
+                                self.replica.step_down(&store, now);
+                            }
                         }
-                        Input::DiskFailed(error) => return Err(error.into()),
-                        Input::Stop => stop = true,
-                        input => self.handle(input, &store, now, outlet, &mut touched),
+                        input => self.handle(input, &store, now, outlet, &mut touched)?,
                     }
                 }
                 if now.mono_ms >= self.replica.next_tick_ms() {
@@ -232,46 +255,78 @@ impl<D: Disk> Node<D> {
                     }
                 }
             }
+            self.advance(now, outlet)?;
             let lone = self.hand_over();
             if lone.is_empty() {
                 outlet.mark_unsent(touched.drain(..));
             }
-            self.commit(now, outlet)?;
             self.flush(outlet);
-            if let Some(last) = lone.last().map(|(io, _)| *io)
-                && self.log.write(lone)
+            if let Some(&(last, _)) = lone.last()
+                && self.log.write(lone.into_iter().map(|(_, txn)| txn))
             {
                 self.lone.note_sync(self.log.last_sync());
                 outlet.mark_unsent(touched.drain(..));
                 let now = shared.clock.now();
                 let durable = PeerInput::Durable(last);
                 self.replica.handle_peer(durable, &read(&shared.store), now);
-                self.commit(now, outlet)?;
+                self.advance(now, outlet)?;
+                self.order();
                 self.flush(outlet);
                 if self.log.snapshot_due() {
                     self.orders.push(Order::Snapshot);
                 }
             }
-            if stop {
+            if stop_at.is_some_and(|at| self.has_handed_over() || Instant::now() >= at) {
                 return Ok(());
             }
         }
     }
 
-    /// Hands what is to be logged to the disk's thread; gives back what is better logged here.
-    fn hand_over(&mut self) -> Records {
-        while let Some(effect) = self.replica.poll_effect() {
-            match effect {
-                Effect::Append { io, txn } => self.unlogged.push((io, txn)),
-                other => unreachable!("an ensemble of one has nobody to tell: {other:?}"),
+    /// A server alone has nobody to hand over to.
+    fn has_handed_over(&self) -> bool {
+        self.member.is_none() || self.replica.peer().role() == RoleKind::Stopped
+    }
+
+    /// What a cut has left of the log takes the tree's place. Nobody is served then.
+    fn take_rest(&self, input: &mut Input) {
+        if let Input::Durable { store, .. } = input
+            && let Some(rest) = store.take()
+        {
+            *write(&self.shared.store) = *rest;
+        }
+    }
+
+    /// Carries out what is to be done, but for writes, until nothing is left.
+    fn advance(&mut self, now: Now, outlet: &mut Outlet) -> Result<(), Failure> {
+        loop {
+            while let Some(effect) = self.replica.poll_effect() {
+                self.unwritten.extend(match (&mut self.member, effect) {
+                    (Some(member), effect) => {
+                        member.carry_out(effect, self.replica.peer(), &self.shared)
+                    }
+                    (None, Effect::Append { io, txn }) => Some((io, Write::Append(txn))),
+                    (None, other) => {
+                        unreachable!("an ensemble of one has nobody to tell: {other:?}")
+                    }
+                });
             }
+            if !self.replica.has_decided() {
+                return Ok(());
+            }
+            self.commit(now, outlet)?;
         }
-        let count = self.unlogged.len();
-        if count == 0 {
-            return Records::new();
+    }
+
+    /// Hands what is to be written to the disk's thread; gives back what is better logged here.
+    fn hand_over(&mut self) -> Vec<(IoId, Txn)> {
+        if self.unwritten.is_empty() {
+            return Vec::new();
         }
+        let txns = || self.unwritten.iter().map_while(|(_, write)| write.txn());
+        let count = self.unwritten.len();
         let way = match self.awaited {
             Some(_) => Way::Disk,
+            None if txns().count() < count => Way::Disk,
             None => self.lone.way(Situation {
                 now: Instant::now(),
                 count,
@@ -279,31 +334,47 @@ impl<D: Disk> Node<D> {
                 reads: self.shared.reads.load(Ordering::Relaxed),
             }),
         };
-        if way == Way::Later {
-            return Records::new();
+        let len = || txns().map(|txn| txn.bytes.len()).sum();
+        match way {
+            Way::Later => Vec::new(),
+            Way::Here if !self.shared.one_thread || self.log.has_room(len()) => {
+                let writes = self.unwritten.drain(..);
+                let appends = writes.filter_map(|(io, write)| Some((io, write.into_txn()?)));
+                appends.collect()
+            }
+            Way::Here | Way::Disk => {
+                self.order();
+                Vec::new()
+            }
         }
-        let unlogged = std::mem::take(&mut self.unlogged);
-        if way == Way::Here && (!self.shared.one_thread || self.log.has_room(&unlogged)) {
-            return unlogged;
-        }
-        self.awaited = unlogged.last().map(|(last, _)| *last);
-        self.orders.push(Order::Log(unlogged));
-        Records::new()
     }
 
+    /// Hands all that is to be written to the disk's thread.
+    fn order(&mut self) {
+        if let Some(&(last, _)) = self.unwritten.last() {
+            self.awaited = Some(last);
+            let writes = std::mem::take(&mut self.unwritten);
+            self.orders.push(Order::Write(writes));
+        }
+    }
+
+    /// Sees to it that what was said leaves, to other members first: their disks are waited for.
     fn flush(&mut self, outlet: &mut Outlet) {
+        if let Some(member) = &mut self.member {
+            member.flush();
+            *lock(&self.shared.mode) = mode(&self.replica);
+        }
         if outlet.flush() {
             self.lone.note_event(Instant::now());
         }
     }
 
-    fn commit(&mut self, now: Now, outlet: &mut Outlet) -> Result<(), Fault> {
-        if !self.replica.has_decided() {
-            return Ok(());
-        }
+    fn commit(&mut self, now: Now, outlet: &mut Outlet) -> Result<(), Failure> {
         let mut store = write(&self.shared.store);
         let mut watches = lock(&self.shared.watches);
         self.replica.commit(&mut store, &mut watches, now, outlet)?;
+        let settled = self.replica.is_serving() && !self.replica.is_read_only();
+        self.shared.settled.store(settled, Ordering::Release);
         drop((store, watches));
         *lock(&self.shared.traffic) = self.replica.traffic();
         Ok(())
@@ -329,7 +400,7 @@ impl<D: Disk> Node<D> {
         now: Now,
         outlet: &mut Outlet,
         touched: &mut Vec<ConnectionId>,
-    ) {
+    ) -> Result<(), Failure> {
         match input {
             Input::Accepted(link) => outlet.add(link),
             Input::Connect(connection, request) => {
@@ -362,7 +433,37 @@ impl<D: Disk> Node<D> {
                     .disconnect(connection, &mut lock(&self.shared.watches), outlet);
                 outlet.remove(connection);
             }
-            Input::Durable(_) | Input::DiskFailed(_) | Input::Stop => {}
+            Input::Peers(delivery) => {
+                for event in delivery.inputs {
+                    if let Some(member) = &mut self.member
+                        && let Some(input) = member.input(event)?
+                    {
+                        self.replica.handle_peer(input, store, now);
+                    }
+                }
+            }
+            Input::Durable { io, .. } => {
+                self.awaited.take_if(|last| *last <= io);
+                self.replica.handle_peer(PeerInput::Durable(io), store, now);
+            }
+            Input::LogRead(link, txns) => {
+                let input = PeerInput::LogRead(link, txns);
+                self.replica.handle_peer(input, store, now);
+            }
+            Input::DiskFailed(_) | Input::Stop => {}
         }
+        Ok(())
+    }
+}
+
+/// The part that a member plays; none while it serves nobody.
+fn mode(replica: &Replica) -> Option<Mode> {
+    match replica.peer().role() {
+        _ if replica.is_read_only() => Some(Mode::ReadOnly),
+        _ if !replica.is_serving() => None,
+        RoleKind::Leading => Some(Mode::Leader),
+        RoleKind::Following => Some(Mode::Follower),
+        RoleKind::Observing => Some(Mode::Observer),
+        RoleKind::Looking | RoleKind::Stopped => None,
     }
 }

@@ -1,26 +1,30 @@
 //! A running server: recovery, threads, and the way they end.
 
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use lockkeeper_journal::{Digest, Disk, Journal, RealDisk, Recovered, Settings as Files};
-use lockkeeper_replica::{Limits, Peer, Replica, Settings};
-use lockkeeper_store::{Applied, PrepSettings, Store, Watches};
-use lockkeeper_wire::txn::DIGEST_VERSION;
-use lockkeeper_wire::{Record, TxnEntry, Zxid};
+use lockkeeper_journal::{Disk, Journal, RealDisk, Settings as Files};
+use lockkeeper_replica::{Limits, LocalSessions, Peer, Replica, Settings};
+use lockkeeper_store::{PrepSettings, Store, Watches};
+use lockkeeper_wire::quorum::PACKET_LEN_MAX;
+use lockkeeper_zab::{self as zab, ElectionSettings, History};
 
-use crate::config::{Config, Host, Listen};
-use crate::disk::{DiskStats, DiskThread, LogWriter, snapshot_of};
+use crate::bind::bind;
+use crate::config::{self, Config, Election, Ensemble};
+use crate::disk::{DiskStats, DiskThread, LogWriter};
 use crate::error::{Failure, StartError};
 use crate::links::Registry;
 use crate::listen::{self, Threads};
+use crate::member::{Member, deliver_to};
 use crate::node::{Clock, Input, Node, Packets, Shared};
+use crate::peers;
+use crate::recovery::{Recovery, recover};
 use crate::status::Source;
 use crate::sync::Inbox;
+use crate::words::Mode;
 
 /// The id of a server that is alone, as Apache's uses it in session ids.
 const SERVER_ID: u8 = 1;
@@ -32,8 +36,11 @@ const SERVER_ID: u8 = 1;
 /// anew. A bound there must be, since a damaged length is told from a torn record by it.
 pub(crate) const ENTRY_FRAMES: usize = 64;
 
-/// Connections that may wait to be accepted, unless set.
-const BACKLOG: u32 = 1024;
+/// Bytes that may wait for another member to take them: what is proposed while it loads an image.
+const UNSENT_LEN_MAX: usize = 128 << 20;
+
+/// Bytes of an image that is accepted from a leader.
+const IMAGE_LEN_MAX: u64 = 64 << 30;
 
 /// A server that serves until it is stopped or its disk fails.
 ///
@@ -46,6 +53,8 @@ pub struct Server {
     stop: tokio::sync::watch::Sender<bool>,
     node: Option<JoinHandle<Result<(), Failure>>>,
     disk: Option<JoinHandle<()>>,
+    /// Of a member; ends when the replica's has.
+    peers: Option<JoinHandle<()>>,
     io: Vec<JoinHandle<()>>,
 }
 
@@ -65,9 +74,13 @@ impl Server {
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
             .collect();
-        let files = files(config);
-        let disk = RealDisk;
-        let (journal, store) = recover(&disk, &files, seed())?;
+        let (disk, files) = (RealDisk, files(config));
+        let recent_max = config
+            .ensemble
+            .as_ref()
+            .map_or(0, |ensemble| ensemble.recent_max as usize);
+        let (mut journal, recovery) = recover(&disk, &files, seed(), recent_max)?;
+        let store = &recovery.store;
         tracing::info!(
             zxid = %store.last_zxid(),
             znodes = store.counts().znodes,
@@ -79,7 +92,13 @@ impl Server {
             .io_threads
             .map_or_else(io_threads, |count| count as usize);
         let clock = Clock::new();
-        let peer = Peer::standalone(store.last_zxid());
+        let (peer, store) = match &config.ensemble {
+            None => (Peer::standalone(store.last_zxid()), recovery.store),
+            Some(ensemble) => {
+                let now_ms = clock.mono_ms();
+                member_peer(config, ensemble, &mut journal, recovery, now_ms)?
+            }
+        };
         let replica = Replica::new(settings(config), peer, &store, clock.now());
         let shared = Arc::new(Shared {
             store: RwLock::new(store),
@@ -90,7 +109,7 @@ impl Server {
             registry: Registry::default(),
             limits: limits(config),
             skip_acl: config.access.acl_skip,
-            standalone: true,
+            standalone: config.ensemble.is_none(),
             super_digest: config
                 .access
                 .super_digest
@@ -101,12 +120,25 @@ impl Server {
             traffic: Mutex::default(),
             disk_stats: DiskStats::default(),
             clock,
+            settled: AtomicBool::new(false),
+            mode: Mutex::new(config.ensemble.is_none().then_some(Mode::Standalone)),
             stopping: AtomicBool::new(false),
         });
         let orders = Arc::new(Inbox::default());
         let threads = |source| StartError::Threads { source };
         let sync_warning = Duration::from_millis(config.storage.sync_warning_ms);
         let log = Arc::new(LogWriter::new(journal, shared.clone(), sync_warning));
+        let (member, peers) = match &config.ensemble {
+            None => (None, None),
+            Some(ensemble) => {
+                let places = peers::directory(&ensemble.membership);
+                let settings = peer_settings(config, ensemble);
+                let (outlet, thread) =
+                    peers::spawn(settings, places.clone(), deliver_to(&shared)).map_err(threads)?;
+                let member = Member::new(outlet, &places, disk, files.clone());
+                (Some(member), Some(thread))
+            }
+        };
         let disk = DiskThread {
             disk,
             log: log.clone(),
@@ -116,7 +148,7 @@ impl Server {
             snapshots_kept: config.purge.map(|purge| purge.snapshots_kept as usize),
         };
         let disk = disk.spawn().map_err(threads)?;
-        let node = Node::new(replica, shared.clone(), log, orders);
+        let node = Node::new(replica, shared.clone(), log, orders, member);
         let port = addresses.first().map_or(0, SocketAddr::port);
         let status = Arc::new(Source::new(shared.clone(), config, port));
         let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -127,6 +159,7 @@ impl Server {
             stop,
             node: None,
             disk: Some(disk),
+            peers,
             io: Vec::new(),
         };
         let spawned = listen::spawn(
@@ -188,7 +221,12 @@ impl Server {
 
     fn end(&mut self) {
         self.stop.send_replace(true);
-        for thread in self.io.drain(..).chain(self.disk.take()) {
+        for thread in self
+            .io
+            .drain(..)
+            .chain(self.disk.take())
+            .chain(self.peers.take())
+        {
             let _ = thread.join();
         }
     }
@@ -237,6 +275,15 @@ fn files(config: &Config) -> Files {
         snap_count: config.storage.snap_count,
         snap_size_limit: config.storage.snap_log_bytes.unwrap_or(0),
         entry_len_max: entry_len_max(config.limits.frame_len_max),
+        member: config.ensemble.is_some(),
+        db_autocreate: config
+            .ensemble
+            .as_ref()
+            .is_none_or(|ensemble| ensemble.empty_is_new),
+        snapshot_size_factor: config
+            .ensemble
+            .as_ref()
+            .map_or(0.0, |ensemble| ensemble.log_sync_factor.unwrap_or(-1.0)),
         seed: seed(),
         ..Files::new(&config.data_dir)
     }
@@ -260,8 +307,10 @@ fn limits(config: &Config) -> Limits {
 }
 
 fn settings(config: &Config) -> Settings {
+    let ensemble = config.ensemble.as_ref();
     Settings {
-        server_id: SERVER_ID,
+        // Session ids have no room for more.
+        server_id: ensemble.map_or(SERVER_ID, |ensemble| ensemble.sid.0 as u8),
         tick_ms: config.tick_time_ms.into(),
         session_timeout_min_ms: config.session_timeout_min_ms() as i32,
         session_timeout_max_ms: config.session_timeout_max_ms() as i32,
@@ -269,9 +318,13 @@ fn settings(config: &Config) -> Settings {
             extended_types: config.access.extended_types,
             skip_acl: config.access.acl_skip,
         },
-        // These belong to ensembles.
-        local_sessions: None,
-        read_only: false,
+        local_sessions: ensemble.and_then(|ensemble| match ensemble.local_sessions {
+            config::LocalSessions::None => None,
+            config::LocalSessions::Only => Some(LocalSessions { upgrade: false }),
+            config::LocalSessions::Upgraded => Some(LocalSessions { upgrade: true }),
+        }),
+        read_only: ensemble.is_some_and(|ensemble| ensemble.read_only),
+        // A new membership would be forgotten by a restart.
         reconfig: None,
         container_check_ms: config.containers.check_interval_ms,
         container_removals_per_minute: config.containers.per_minute_max.into(),
@@ -283,136 +336,67 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-/// Loads the newest snapshot that can be read, replays the log on it, and leaves a directory from
-/// which the next start can do the same.
-fn recover<D: Disk>(disk: &D, files: &Files, seed: u64) -> Result<(Journal<D>, Store), StartError> {
-    let (mut journal, mut recovered) = Journal::open(disk.clone(), files.clone())?;
-    let loaded = load(&mut recovered, seed)?;
-    let fresh = loaded.is_none();
-    let (mut store, mut replay) = match loaded {
-        Some((store, digest)) => {
-            let replay = Replay::onto(store.last_zxid(), digest);
-            (store, replay)
-        }
-        None => (Store::new(seed), Replay::onto(Zxid::ZERO, None)),
+/// A member on what its directory held, and the state that it stands for.
+fn member_peer<D: Disk>(
+    config: &Config,
+    ensemble: &Ensemble,
+    journal: &mut Journal<D>,
+    recovery: Recovery,
+    now_ms: u64,
+) -> Result<(Peer, Store), StartError> {
+    let last = recovery.store.last_zxid();
+    let epochs = journal.read_epochs(last.0)?;
+    let history = History {
+        last,
+        oldest: recovery.base,
+        accepted_epoch: epochs.accepted,
+        current_epoch: epochs.current,
+        recent: recovery.recent.into(),
+        votes: journal.votes(),
     };
-    replay.compare(&store);
-    for record in recovered.records() {
-        let record = record?;
-        let entry =
-            TxnEntry::from_bytes(&record.entry).map_err(|source| StartError::Transaction {
-                zxid: Zxid(record.zxid),
-                source,
-            })?;
-        let applied = store.apply(&entry);
-        replay.note(&entry, &applied);
-        replay.compare(&store);
-    }
-    replay.report();
-    journal.resume_after(store.last_zxid().0);
-    let ended = store.end_sessionless();
-    if fresh || replay.count > 0 || ended {
-        // Logs without any snapshot are refused at the next start, by Apache's server too. And
-        // what was ended here is in no log: the next start must not find it again.
-        snapshot_of(disk, files, &store.freeze(), None)?;
-    }
-    Ok((journal, store))
+    let settings = zab::Settings {
+        tick_ms: config.tick_time_ms.into(),
+        init_limit: ensemble.init_limit,
+        sync_limit: ensemble.sync_limit,
+        recent_max: ensemble.recent_max as usize,
+        election: ElectionSettings {
+            wait_min_ms: ensemble.election.wait_min_ms.into(),
+            wait_max_ms: ensemble.election.wait_max_ms.into(),
+            ..ElectionSettings::default()
+        },
+        ..zab::Settings::new(ensemble.sid)
+    };
+    let membership = ensemble.membership.clone();
+    let peer = Peer::new(settings, membership, None, history, now_ms);
+    Ok((peer, recovery.store))
 }
 
-/// A replay, and whether it went as it must.
-///
-/// Snapshots of Apache's servers are fuzzy: written while transactions went on, of which they hold
-/// any part. What does not fit up to the last of those is expected. Behind it, it means that
-/// snapshot and log are not of one history; the server starts all the same, as Apache's does.
-#[derive(Debug, Default)]
-struct Replay {
-    /// The last transaction of which the snapshot may hold a part; `None` when it does not say.
-    fuzzy_end: Option<Zxid>,
-    digest: Option<Digest>,
-    count: u64,
-    misfits: u64,
-    digest_mismatches: u64,
-}
-
-impl Replay {
-    fn onto(zxid: Zxid, digest: Option<Digest>) -> Self {
-        let digest = digest.filter(|digest| digest.zxid >= zxid.0 && digest.zxid > 0);
-        let fuzzy_end = match &digest {
-            // The next one may have been half done when the digest was written.
-            Some(digest) if digest.zxid > zxid.0 => Some(Zxid(digest.zxid).next()),
-            Some(_) => Some(zxid),
-            // Written before the server served.
-            None if zxid == Zxid::ZERO => Some(zxid),
-            None => None,
-        };
-        Self {
-            fuzzy_end,
-            digest,
-            ..Self::default()
-        }
+fn peer_settings(config: &Config, ensemble: &Ensemble) -> peers::Settings {
+    let ticks = |count: u32| {
+        Duration::from_millis(u64::from(config.tick_time_ms).saturating_mul(count.into()))
+    };
+    let ms = |ms: u32| Duration::from_millis(ms.into());
+    let Election {
+        connect_timeout_ms,
+        greeting_timeout_ms,
+        bind_attempts_max,
+        ..
+    } = ensemble.election;
+    let frame_len_max = config.limits.frame_len_max;
+    peers::Settings {
+        sid: ensemble.sid,
+        listen_everywhere: ensemble.listen_everywhere,
+        election_bind_attempts_max: bind_attempts_max,
+        connect_patience: ms(connect_timeout_ms),
+        greeting_patience: greeting_timeout_ms.map_or(ticks(ensemble.sync_limit), ms),
+        leader_patience: ticks(ensemble.connect_limit.unwrap_or(ensemble.init_limit)),
+        leader_pause: ms(ensemble.connect_pause_ms),
+        learner_packet_len_max: (2 * frame_len_max).max(PACKET_LEN_MAX),
+        leader_packet_len_max: entry_len_max(frame_len_max),
+        unsent_len_max: UNSENT_LEN_MAX,
+        image_len_max: IMAGE_LEN_MAX,
+        seed: seed(),
     }
-
-    /// Compares the tree with the snapshot's digest once it stands where that was taken.
-    fn compare(&mut self, store: &Store) {
-        let taken_here = |digest: &mut Digest| digest.zxid == store.last_zxid().0;
-        if let Some(digest) = self.digest.take_if(taken_here)
-            && digest.version == DIGEST_VERSION
-            && digest.value != store.digest()
-        {
-            self.digest_mismatches += 1;
-            tracing::error!(zxid = %store.last_zxid(), "digest of the tree is not the snapshot's");
-        }
-    }
-
-    fn note(&mut self, entry: &TxnEntry, applied: &Applied) {
-        self.count += 1;
-        let zxid = entry.header.zxid;
-        if self.fuzzy_end.is_none_or(|end| zxid <= end) {
-            if applied.misfit {
-                tracing::debug!(%zxid, "transaction was in the snapshot already");
-            }
-            return;
-        }
-        // One that went wrong is often followed by many: the first is named, the rest counted.
-        if applied.misfit {
-            self.misfits += 1;
-            if self.misfits == 1 {
-                tracing::error!(%zxid, "logged transaction does not fit the tree");
-            }
-        }
-        if applied.digest_mismatch {
-            self.digest_mismatches += 1;
-            if self.digest_mismatches == 1 {
-                tracing::error!(%zxid, "digest of the tree is not the one logged");
-            }
-        }
-    }
-
-    fn report(&self) {
-        if self.misfits + self.digest_mismatches > 0 {
-            tracing::error!(
-                misfits = self.misfits,
-                digest_mismatches = self.digest_mismatches,
-                "snapshot and log do not agree; compare this server's data with a backup",
-            );
-        }
-    }
-}
-
-type Loaded = (Store, Option<Digest>);
-
-fn load<D: Disk>(recovered: &mut Recovered<D>, seed: u64) -> Result<Option<Loaded>, StartError> {
-    while let Some(snapshot) = recovered.next_snapshot()? {
-        let zxid = Zxid(snapshot.zxid());
-        match Store::read_image(&mut snapshot.image()?, zxid, seed) {
-            Ok(store) => return Ok(Some((store, snapshot.digest()))),
-            Err(error) => {
-                let file = snapshot.file().display();
-                tracing::warn!(%file, %error, "snapshot passed over");
-            }
-        }
-    }
-    Ok(None)
 }
 
 fn bind_all(config: &Config) -> Result<Vec<TcpListener>, StartError> {
@@ -423,143 +407,4 @@ fn bind_all(config: &Config) -> Result<Vec<TcpListener>, StartError> {
         })
     });
     bound.collect()
-}
-
-/// Binds the first address of a name that can be bound.
-fn bind(listen: &Listen, backlog: Option<u32>) -> io::Result<TcpListener> {
-    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in listen.addresses()? {
-        match bind_address(address, listen.host == Host::Any, backlog) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
-}
-
-fn bind_address(address: SocketAddr, any: bool, backlog: Option<u32>) -> io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if any && address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog.unwrap_or(BACKLOG).min(i32::MAX as u32) as i32)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use lockkeeper_wire::{ErrorCode, SessionId, Txn, TxnHeader};
-
-    use super::*;
-
-    fn digest(zxid: i64, value: u64) -> Digest {
-        Digest {
-            zxid,
-            version: DIGEST_VERSION,
-            value,
-        }
-    }
-
-    fn deletion(zxid: i64, path: &'static str) -> TxnEntry {
-        let txn = Txn::Delete(path.into());
-        let header = TxnHeader {
-            client_id: SessionId(1),
-            cxid: 1,
-            zxid: Zxid(zxid),
-            time_ms: 0,
-            op: txn.op().into(),
-        };
-        TxnEntry {
-            header,
-            txn,
-            digest: None,
-        }
-    }
-
-    #[test]
-    fn misfits_count_from_where_the_snapshot_is_not_fuzzy_any_more() {
-        let cases = [
-            // Not fuzzy: each of 11, 12, 13 counts.
-            (10, Some(digest(10, 0)), 3),
-            // Fuzzy up to 11, and 12 may have been half done.
-            (10, Some(digest(11, 0)), 1),
-            (10, Some(digest(12, 0)), 0),
-            // It does not say.
-            (10, Some(digest(0, 0)), 0),
-            (10, None, 0),
-            (0, None, 3),
-        ];
-        for (zxid, digest, misfits) in cases {
-            let mut store = Store::new(1);
-            let mut replay = Replay::onto(Zxid(zxid), digest);
-            for zxid in 11..=13 {
-                let entry = deletion(zxid, "/none");
-                let applied = store.apply(&entry);
-                assert_eq!(applied.outcome, Err(ErrorCode::NO_NODE));
-                replay.note(&entry, &applied);
-            }
-            assert_eq!(replay.misfits, misfits, "{zxid} {digest:?}");
-            assert_eq!(replay.count, 3);
-        }
-    }
-
-    /// Its end is in no log, so the next start must not find it again: a later create of the same
-    /// path would not fit then, and be lost.
-    #[test]
-    fn what_a_start_ends_without_a_transaction_is_gone_from_the_snapshot() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let files = Files::new(dir.path());
-        drop(recover(&RealDisk, &files, 1).expect("a new directory"));
-        let mut store = Store::new(1);
-        let txn = Txn::Create(lockkeeper_wire::txn::CreateTxn {
-            path: "/e".into(),
-            data: None,
-            acl: lockkeeper_wire::Acl::open(),
-            ephemeral: true,
-            parent_cversion: 1,
-        });
-        let header = TxnHeader {
-            op: txn.op().into(),
-            ..deletion(5, "/").header
-        };
-        let digest = None;
-        store.apply(&TxnEntry {
-            header,
-            txn,
-            digest,
-        });
-        snapshot_of(&RealDisk, &files, &store.freeze(), None).expect("a snapshot");
-
-        let (journal, store) = recover(&RealDisk, &files, 1).expect("a start");
-        assert_eq!(store.stat("/e"), None);
-        drop(journal);
-        let (_journal, mut recovered) = Journal::open(RealDisk, files).expect("a directory");
-        let (store, _) = load(&mut recovered, 1).expect("readable").expect("one");
-        assert_eq!(store.last_zxid(), Zxid(5));
-        assert_eq!(store.stat("/e"), None);
-    }
-
-    #[test]
-    fn the_snapshots_digest_is_compared_once_where_it_was_taken() {
-        for (value, mismatches) in [(None, 0), (Some(1), 1)] {
-            let mut store = Store::new(1);
-            let value = value.unwrap_or(store.digest());
-            let mut replay = Replay::onto(Zxid(10), Some(digest(12, value)));
-            for zxid in 11..=13 {
-                let entry = deletion(zxid, "/none/at/all");
-                let applied = store.apply(&entry);
-                replay.note(&entry, &applied);
-                replay.compare(&store);
-            }
-            assert_eq!(replay.digest_mismatches, mismatches);
-        }
-    }
 }

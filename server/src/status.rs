@@ -44,7 +44,10 @@ impl Source {
             session_timeout_min_ms: config.session_timeout_min_ms(),
             session_timeout_max_ms: config.session_timeout_max_ms(),
             listen_backlog: config.listen_backlog,
-            server_id: 0,
+            server_id: config
+                .ensemble
+                .as_ref()
+                .map_or(0, |ensemble| ensemble.sid.0 as u64),
         };
         Self {
             shared,
@@ -62,12 +65,15 @@ impl Source {
     pub(crate) fn answer(&self, word: Word) -> String {
         let status = match word.needs() {
             Needs::Nothing => None,
-            needs => Some(self.status(needs)),
+            needs => {
+                let mode = *lock(&self.shared.mode);
+                mode.map(|mode| self.status(mode, needs))
+            }
         };
         words::answer(word, &environment(), status.as_ref())
     }
 
-    fn status(&self, needs: Needs) -> Status {
+    fn status(&self, mode: Mode, needs: Needs) -> Status {
         let (zxid, counts, sessions) = {
             let store = read(&self.shared.store);
             let sessions = match needs {
@@ -87,7 +93,7 @@ impl Source {
         let sent =
             packets.sent.load(Ordering::Relaxed) + sum(|link| link.sent.load(Ordering::Relaxed));
         Status {
-            mode: Mode::Standalone,
+            mode,
             zxid,
             znode_count: counts.znodes as u64,
             ephemerals_count: counts.ephemerals as u64,

@@ -10,7 +10,7 @@ pub(super) enum Rule {
     /// Read into the configuration.
     Used,
     /// About members of an ensemble; a server alone has no use for it, nor has Apache's.
-    Ensemble,
+    Moot,
     /// Without meaning for this server, and nothing is missed; says why.
     Ignored(&'static str),
     /// Asks for what this server lacks; says what happens instead. Nothing becomes less safe.
@@ -28,6 +28,8 @@ pub(super) struct Key {
     pub(super) moot: &'static [&'static str],
     /// What becomes of any other value.
     pub(super) rule: Rule,
+    /// The same for a member of an ensemble.
+    pub(super) member: Rule,
 }
 
 impl Key {
@@ -90,40 +92,46 @@ fn edit_distance(source: &str, target: &str) -> usize {
     above[target.len()]
 }
 
-const fn key(name: &'static str, rule: Rule) -> Key {
+const fn key(name: &'static str, moot: &'static [&'static str], rule: Rule) -> Key {
     Key {
         name,
-        moot: &[],
+        moot,
         rule,
+        member: rule,
     }
 }
 
 const fn used(name: &'static str) -> Key {
-    key(name, Rule::Used)
+    key(name, &[], Rule::Used)
+}
+
+/// One that only members have.
+const fn member(name: &'static str, moot: &'static [&'static str], member: Rule) -> Key {
+    Key {
+        rule: Rule::Moot,
+        ..key(name, moot, member)
+    }
 }
 
 const fn ensemble(name: &'static str) -> Key {
-    key(name, Rule::Ensemble)
+    member(name, &[], Rule::Used)
+}
+
+/// A key of another meaning for members.
+const fn but(key: Key, member: Rule) -> Key {
+    Key { member, ..key }
 }
 
 const fn ignored(name: &'static str, why: &'static str) -> Key {
-    key(name, Rule::Ignored(why))
+    key(name, &[], Rule::Ignored(why))
 }
 
 const fn missing(name: &'static str, moot: &'static [&'static str], instead: &'static str) -> Key {
-    Key {
-        name,
-        moot,
-        rule: Rule::Missing(instead),
-    }
+    key(name, moot, Rule::Missing(instead))
 }
 
 const fn refused(name: &'static str, moot: &'static [&'static str], instead: &'static str) -> Key {
-    Key {
-        name,
-        moot,
-        rule: Rule::Refused(instead),
-    }
+    key(name, moot, Rule::Refused(instead))
 }
 
 const NO: &[&str] = &["false"];
@@ -145,6 +153,16 @@ const NO_THROTTLE: &str =
     "there is no such throttle yet; globalOutstandingLimit bounds requests, maxCnxns connections";
 const OWN_BATCHES: &str = "batches form by themselves: while one is synced the next gathers";
 
+const ALL_AT_ONCE: &str =
+    "a member's addresses are all tried at once, and the first that answers counts";
+const NO_MASTERS: &str =
+    "observers here follow the leader, and no follower takes observers of others";
+const NO_PAUSES: &str = "an observer looks for its next leader at once";
+const NO_SASL: &str = "members do not authenticate with SASL; see quorum.auth.enableSasl";
+const NO_QUORUM_TLS: &str = "members speak in clear text; see sslQuorum";
+const BOUNDED: &str =
+    "learners are many or few as they come; what waits for each is bounded in bytes";
+
 const NEEDS_TLS: &str = "there is no TLS yet, and clients would speak in clear text; \
     remove the line and let a TLS proxy listen, or keep Apache's server";
 const NEEDS_AUTH: &str = "connections cannot be required to authenticate yet, and would be let in; \
@@ -161,21 +179,26 @@ pub(super) const KEYS: &[Key] = &[
     used("maxClientCnxns"), used("maxCnxns"),
     ensemble("initLimit"), ensemble("syncLimit"), ensemble("connectToLearnerMasterLimit"),
     used("server.*"), ensemble("group.*"), ensemble("weight.*"),
-    ensemble("peerType"), ensemble("observerMasterPort"), used("electionAlg"),
+    ensemble("peerType"), member("observerMasterPort", UNSET, Rule::Missing(NO_MASTERS)), used("electionAlg"),
     ensemble("quorumListenOnAllIPs"), used("dynamicConfigFile"), used("standaloneEnabled"),
-    ensemble("syncEnabled"), ensemble("localSessionsEnabled"),
-    ensemble("localSessionsUpgradingEnabled"),
-    missing("reconfigEnabled", NO, "membership cannot change while the server runs; it answers with error -123"),
+    member("syncEnabled", YES, Rule::Missing("an observer always keeps a log")),
+    ensemble("localSessionsEnabled"), ensemble("localSessionsUpgradingEnabled"),
+    but(missing("reconfigEnabled", NO, "membership cannot change while the server runs; it answers with error -123"),
+        Rule::Refused("the membership cannot change while members run yet; remove the line from every server")),
     used("autopurge.snapRetainCount"), used("autopurge.purgeInterval"),
-    ensemble("portUnification"),
+    member("portUnification", NO, Rule::Missing(NO_QUORUM_TLS)),
     refused("sslQuorum", NO, "there is no TLS between members yet; remove the line"),
-    ensemble("sslQuorumReloadCertFiles"),
+    member("sslQuorumReloadCertFiles", NO, Rule::Missing(NO_QUORUM_TLS)),
     missing("client.certReload", NO, NO_CERTIFICATES),
     refused("client.portUnification", NO, NEEDS_TLS),
-    ensemble("quorum.auth.enableSasl"), ensemble("quorum.auth.learnerRequireSasl"),
-    ensemble("quorum.auth.serverRequireSasl"),
-    ensemble("quorum.auth.learner.saslLoginContext"), ensemble("quorum.auth.server.saslLoginContext"),
-    ensemble("quorum.auth.kerberos.servicePrincipal"), ensemble("quorum.cnxn.threads.size"),
+    member("quorum.auth.enableSasl", NO, Rule::Refused("members cannot authenticate with SASL yet, \
+        and anyone could join; remove the line from every server, or keep Apache's server")),
+    member("quorum.auth.learnerRequireSasl", NO, Rule::Ignored(NO_SASL)),
+    member("quorum.auth.serverRequireSasl", NO, Rule::Ignored(NO_SASL)),
+    member("quorum.auth.learner.saslLoginContext", &[], Rule::Ignored(NO_SASL)),
+    member("quorum.auth.server.saslLoginContext", &[], Rule::Ignored(NO_SASL)),
+    member("quorum.auth.kerberos.servicePrincipal", &[], Rule::Ignored(NO_SASL)),
+    member("quorum.cnxn.threads.size", &[], Rule::Ignored(THREADS)),
     ignored("jvm.pause.monitor", JAVA), ignored("jvm.pause.sleep.time.ms", JAVA),
     ignored("jvm.pause.info-threshold.ms", JAVA), ignored("jvm.pause.warn-threshold.ms", JAVA),
     ignored("jvm.pause.monitor.sleep.time.ms", JAVA),
@@ -183,8 +206,10 @@ pub(super) const KEYS: &[Key] = &[
     ignored("jvm.pause.monitor.warn-threshold.ms", JAVA),
     missing("metricsProvider.className", &["org.apache.zookeeper.metrics.impl.defaultmetricsprovider"], NO_PROMETHEUS),
     missing("metricsProvider.*", &[], NO_PROMETHEUS),
-    ensemble("multiAddress.enabled"), ensemble("multiAddress.reachabilityCheckTimeoutMs"),
-    ensemble("multiAddress.reachabilityCheckEnabled"), ensemble("oraclePath"),
+    ensemble("multiAddress.enabled"),
+    member("multiAddress.reachabilityCheckTimeoutMs", &[], Rule::Ignored(ALL_AT_ONCE)),
+    member("multiAddress.reachabilityCheckEnabled", &[], Rule::Ignored(ALL_AT_ONCE)),
+    member("oraclePath", &[""], Rule::Missing("without a quorum nobody leads, whatever a file says")),
 
     used("preAllocSize"), used("snapCount"), used("snapSizeLimitInKb"),
     missing("txnLogSizeLimitInKb", UNSET, "a log ends where a snapshot is taken; snapSizeLimitInKb bounds it"),
@@ -195,7 +220,8 @@ pub(super) const KEYS: &[Key] = &[
     missing("snapshot.compression.method", &[""], "snapshots are written uncompressed"),
     missing("snapshot.trust.empty", NO, "logs without any snapshot are not trusted; copy a snapshot in"),
     ensemble("db.autocreate"), used("datadir.autocreate"),
-    ignored("digest.enabled", "members compare digests, and there is one member"),
+    but(ignored("digest.enabled", "members compare digests, and there is one member"),
+        Rule::Ignored("digests of the tree are always logged and compared")),
     missing("serializeLastProcessedZxid.enabled", YES, "snapshots always end with their zxid"),
     missing("closeSessionTxn.enabled", YES, "a session's end always lists its ephemerals"),
     used("extendedTypesEnabled"),
@@ -238,7 +264,8 @@ pub(super) const KEYS: &[Key] = &[
     ignored("netty.advancedFlowControl.enabled", "a slow connection is always throttled by itself"),
     missing("netty.server.outstandingHandshake.limit", UNSET, NO_CERTIFICATES),
     missing("netty.server.earlyDropSecureConnectionHandshakes", NO, NO_CERTIFICATES),
-    used("clientTcpKeepAlive"), ensemble("tcpKeepAlive"),
+    used("clientTcpKeepAlive"),
+    member("tcpKeepAlive", YES, Rule::Ignored("connections between members are always probed")),
     ignored("watchManagerName", WATCHES), ignored("watcherCleanThreadsNum", WATCHES),
     ignored("watcherCleanThreshold", WATCHES), ignored("watcherCleanIntervalInSeconds", WATCHES),
     ignored("maxInProcessingDeadWatchers", WATCHES), ignored("bitHashCacheSize", WATCHES),
@@ -254,16 +281,22 @@ pub(super) const KEYS: &[Key] = &[
     ensemble("leaderServes"), ensemble("cnxTimeout"), ensemble("quorumCnxnTimeoutMs"),
     ensemble("electionPortBindRetry"),
     ensemble("fastleader.minNotificationInterval"), ensemble("fastleader.maxNotificationInterval"),
-    ensemble("leader.maxTimeToWaitForEpoch"),
-    ensemble("leader.maxConcurrentSnapSyncs"), ensemble("leader.maxConcurrentDiffSyncs"),
-    ensemble("leader.closeSocketAsync"), ensemble("learner.closeSocketAsync"),
-    ensemble("learner.asyncSending"), ensemble("leaderConnectDelayDuringRetryMs"),
-    ensemble("leader.ackLoggingFrequency"),
-    ensemble("forward_learner_requests_to_commit_processor_disabled"),
-    ensemble("follower.skipLearnerRequestToNextProcessor"),
-    ensemble("follower.nodelay"), ensemble("leader.nodelay"),
-    ensemble("observer.reconnectDelayMs"), ensemble("observer.election.DelayMs"),
-    ensemble("observer.syncEnabled"), ensemble("observerMaster.sizeLimit"),
+    member("leader.maxTimeToWaitForEpoch", UNSET, Rule::Ignored("a leader waits for its quorum no longer than initLimit")),
+    member("leader.maxConcurrentSnapSyncs", &[], Rule::Missing(BOUNDED)),
+    member("leader.maxConcurrentDiffSyncs", &[], Rule::Missing(BOUNDED)),
+    member("leader.closeSocketAsync", &[], Rule::Ignored(THREADS)),
+    member("learner.closeSocketAsync", &[], Rule::Ignored(THREADS)),
+    member("learner.asyncSending", &[], Rule::Ignored(THREADS)),
+    ensemble("leaderConnectDelayDuringRetryMs"),
+    member("leader.ackLoggingFrequency", &[], Rule::Ignored(HOOK)),
+    member("forward_learner_requests_to_commit_processor_disabled", &[], Rule::Ignored(THREADS)),
+    member("follower.skipLearnerRequestToNextProcessor", &[], Rule::Ignored(THREADS)),
+    member("follower.nodelay", YES, Rule::Ignored("small packets are never held back")),
+    member("leader.nodelay", YES, Rule::Ignored("small packets are never held back")),
+    member("observer.reconnectDelayMs", UNSET, Rule::Ignored(NO_PAUSES)),
+    member("observer.election.DelayMs", UNSET, Rule::Ignored(NO_PAUSES)),
+    member("observer.syncEnabled", YES, Rule::Missing("an observer always keeps a log")),
+    member("observerMaster.sizeLimit", &[], Rule::Ignored(NO_MASTERS)),
     ignored("controllerPort", HOOK), ignored("testingonly.initialZxid", HOOK),
     ignored("test.allowDiscontinuousProposals", HOOK),
 
@@ -302,7 +335,7 @@ pub(super) const KEYS: &[Key] = &[
     missing("sasl.serverconfig", &[], NO_KERBEROS),
     missing("java.security.auth.login.config", &[], NO_KERBEROS),
     ignored("fips-mode", JAVA),
-    ensemble("ssl.quorum.*"),
+    member("ssl.quorum.*", &[], Rule::Missing(NO_QUORUM_TLS)),
     missing("ssl.*", &[], NO_CERTIFICATES),
     ignored("jmx.*", JAVA),
 ];

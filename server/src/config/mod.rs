@@ -8,6 +8,7 @@
 //! listen, report, keys ← table ← zoo_cfg ← flags
 //! ```
 
+mod ensemble;
 mod flags;
 mod keys;
 mod listen;
@@ -18,6 +19,7 @@ mod zoo_cfg;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use ensemble::{Election, Ensemble, LocalSessions};
 pub use flags::{Invocation, USAGE};
 pub use listen::{Host, Listen};
 pub use report::{ConfigError, Origin, Setting, Warning, WarningKind};
@@ -67,6 +69,8 @@ pub struct Config {
     pub access: Access,
     /// How containers and znodes with a time to live are removed.
     pub containers: Containers,
+    /// The ensemble that the server is a member of; none for a server alone.
+    pub ensemble: Option<Ensemble>,
     /// What the operator should be told at the start, in the order of the file.
     pub warnings: Vec<Warning>,
 }
@@ -170,6 +174,7 @@ impl Config {
                 extended_types: true,
             },
             containers: Containers::default(),
+            ensemble: None,
             warnings: Vec::new(),
         }
     }

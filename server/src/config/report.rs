@@ -55,6 +55,14 @@ pub enum ConfigError {
         /// The line, from 1.
         line: usize,
     },
+    /// The file that says which member the server is does not say so.
+    #[error("{}: {need}", path.display())]
+    MyId {
+        /// The file.
+        path: PathBuf,
+        /// What it has to be.
+        need: String,
+    },
     /// A file cannot be read.
     #[error("cannot read the configuration file {}", path.display())]
     Unreadable {

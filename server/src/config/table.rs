@@ -1,7 +1,7 @@
 //! The settings of one start by name, with readers that speak Java's dialects of values.
 //!
-//! Building the table deals with every key that is not read into [`super::Config`]: it is refused,
-//! warned about or passed over as [`keys`] says. What is left is asked for by name.
+//! What is read into [`super::Config`] is asked for by name. [`Table::judge`] deals with all the
+//! rest: it is refused, warned about or passed over as [`keys`] says.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -35,38 +35,48 @@ impl Table {
 
     fn add(&mut self, setting: Setting) -> Result<(), ConfigError> {
         let name = keys::bare(&setting.key).to_owned();
-        let printed = shown(&setting);
-        let Some(key) = keys::find(&name) else {
+        if keys::find(&name).is_none() {
             let text = match keys::nearest(&name) {
                 Some(known) => format!("there is no such setting; {known} has a similar name"),
                 None => "there is no such setting".to_owned(),
             };
-            self.push(printed, WarningKind::Unknown, text);
+            self.push(shown(&setting), WarningKind::Unknown, text);
+            return Ok(());
+        }
+        let Some(first) = self.settings.insert(name.clone(), setting) else {
             return Ok(());
         };
-        let moot = key.moot.contains(&setting.value().to_lowercase().as_str());
-        match key.rule {
-            _ if moot => {}
-            Rule::Ensemble | Rule::Used => {}
-            Rule::Ignored(why) => {
-                self.push(
-                    printed,
-                    WarningKind::Ignored,
-                    format!("has no effect: {why}"),
-                );
-            }
-            Rule::Missing(instead) => {
-                self.push(
-                    printed,
-                    WarningKind::Missing,
-                    format!("has no effect: {instead}"),
-                );
-            }
-            Rule::Refused(instead) => return Err(ConfigError::unsupported(printed, instead)),
+        if name.starts_with("server.") {
+            let need =
+                format!("{first} is the same server; give each one line and a number of its own");
+            return Err(self.invalid(&name, need));
         }
-        if let Some(first) = self.settings.insert(name, setting) {
-            let text = "is set again further down, which counts";
-            self.push(shown(&first), WarningKind::Ignored, text);
+        let text = "is set again further down, which counts";
+        self.push(shown(&first), WarningKind::Ignored, text);
+        Ok(())
+    }
+
+    /// Deals with every setting that is not read: it is refused, warned about or passed over.
+    pub(super) fn judge(&mut self, is_member: bool) -> Result<(), ConfigError> {
+        let mut warnings = Vec::new();
+        for (name, setting) in &self.settings {
+            let Some(key) = keys::find(name) else {
+                continue;
+            };
+            let rule = if is_member { key.member } else { key.rule };
+            let (kind, why) = match rule {
+                _ if key.moot.contains(&setting.value().to_lowercase().as_str()) => continue,
+                Rule::Moot | Rule::Used => continue,
+                Rule::Ignored(why) => (WarningKind::Ignored, why),
+                Rule::Missing(instead) => (WarningKind::Missing, instead),
+                Rule::Refused(instead) => {
+                    return Err(ConfigError::unsupported(shown(setting), instead));
+                }
+            };
+            warnings.push((shown(setting), kind, format!("has no effect: {why}")));
+        }
+        for (setting, kind, text) in warnings {
+            self.push(setting, kind, text);
         }
         Ok(())
     }

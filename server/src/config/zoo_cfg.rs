@@ -4,13 +4,15 @@
 //! Source: `QuorumPeerConfig.java`, and `zookeeperAdmin.md` for what reaches the server as a
 //! system property.
 
+mod ensemble;
 mod members;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use self::members::{Member, members_apart, sole_member};
+use self::ensemble::ensemble;
+use self::members::{Line, Lines, Standing, check_client, client_listen, my_id};
 use super::report::{ConfigError, Origin, Setting, WarningKind};
 use super::table::{self, Table};
 use super::{Access, Config, Containers, Host, Limits, Listen, Purge, Secret, Storage};
@@ -26,13 +28,28 @@ pub(super) fn load(path: &Path, read: ReadFile<'_>) -> Result<Config, ConfigErro
         line: 0,
     };
     let mut table = Table::new(whole, file(path, read)?)?;
-    let members = match table.text("dynamicConfigFile").map(PathBuf::from) {
-        Some(dynamic) => members_apart(&table, &dynamic, read)?,
-        None => table.family("server."),
+    let mut lines = Lines::read(&table, read)?;
+    let membership = match lines.standing(&mut table)? {
+        Standing::Alone(line) => {
+            table.judge(false)?;
+            let listen = listen(&mut table, line.as_ref())?;
+            return config(table, listen);
+        }
+        Standing::Ensemble(membership) => membership,
     };
-    let member = sole_member(&table, members)?;
-    let listen = listen(&mut table, member.as_ref())?;
-    config(table, listen)
+    table.judge(true)?;
+    let sid = my_id(&table, read, &membership)?;
+    let line = lines.take(sid);
+    let listen = listen(&mut table, line.as_ref())?;
+    if let Some(line) = &line {
+        check_client(line, &listen)?;
+    }
+    let ensemble = ensemble(&mut table, sid, membership)?;
+    let config = config(table, listen)?;
+    Ok(Config {
+        ensemble: Some(ensemble),
+        ..config
+    })
 }
 
 /// Apache's positional form, `clientPort dataDir [tickTime [maxClientCnxns]]`.
@@ -43,6 +60,7 @@ pub(super) fn positional(arguments: &[String]) -> Result<Config, ConfigError> {
         .map(|(name, value)| Setting::argument(name, value))
         .collect();
     let mut table = Table::new(Origin::CommandLine, settings)?;
+    table.judge(false)?;
     let listen = listen(&mut table, None)?;
     config(table, listen)
 }
@@ -63,7 +81,7 @@ fn any_as_in_java(host: Host) -> Host {
     }
 }
 
-fn listen(table: &mut Table, member: Option<&Member>) -> Result<Listen, ConfigError> {
+fn listen(table: &mut Table, line: Option<&Line>) -> Result<Listen, ConfigError> {
     // Port 0 is no port to Apache's parser.
     let port = table
         .number("clientPort", 0..=65_535)?
@@ -75,8 +93,11 @@ fn listen(table: &mut Table, member: Option<&Member>) -> Result<Listen, ConfigEr
         }
         None => None,
     };
-    let of_member = member.and_then(|member| member.client.as_ref().map(|at| (member, at)));
-    let (listen, setting) = match (port, host, of_member) {
+    let of_line = match line {
+        Some(line) => client_listen(line)?.map(|listen| (&line.setting, listen)),
+        None => None,
+    };
+    let (listen, setting) = match (port, host, of_line) {
         (None, Some(_), _) => {
             return Err(table.invalid("clientPortAddress", "needs clientPort as well"));
         }
@@ -84,8 +105,8 @@ fn listen(table: &mut Table, member: Option<&Member>) -> Result<Listen, ConfigEr
             let need = "no client could connect; write clientPort=2181";
             return Err(table.invalid("clientPort", need));
         }
-        (None, None, Some((member, listen))) => (listen.clone(), member.setting.clone()),
-        (Some(port), host, of_member) => {
+        (None, None, Some((setting, listen))) => (listen, setting.clone()),
+        (Some(port), host, of_line) => {
             let name = if host.is_some() {
                 "clientPortAddress"
             } else {
@@ -95,9 +116,9 @@ fn listen(table: &mut Table, member: Option<&Member>) -> Result<Listen, ConfigEr
                 host: host.unwrap_or(Host::Any),
                 port: port as u16,
             };
-            if let Some((member, other)) = of_member.filter(|(_, other)| **other != listen) {
+            if let Some((setting, other)) = of_line.filter(|(_, other)| *other != listen) {
                 let text = format!("its client address {other} is passed over for {listen}");
-                table.push(member.setting.clone(), WarningKind::Adjusted, text);
+                table.push(setting.clone(), WarningKind::Adjusted, text);
             }
             (listen, table.setting(name))
         }
@@ -115,14 +136,15 @@ const IO_THREADS_MAX: u32 = 1024;
 pub(super) const OPEN_PORT: &str = "clients beyond this machine can connect, in clear text and \
     without authentication; znodes with open access lists are anyone's";
 
+fn data_dir(table: &Table) -> Result<PathBuf, ConfigError> {
+    table.text("dataDir").map(PathBuf::from).ok_or_else(|| {
+        let need = "write dataDir=DIRECTORY, where snapshots and logs shall lie";
+        table.invalid("dataDir", need)
+    })
+}
+
 fn config(mut table: Table, listen: Listen) -> Result<Config, ConfigError> {
-    let data_dir = match table.text("dataDir") {
-        Some(text) => PathBuf::from(text),
-        None => {
-            let need = "write dataDir=DIRECTORY, where snapshots and logs shall lie";
-            return Err(table.invalid("dataDir", need));
-        }
-    };
+    let data_dir = data_dir(&table)?;
     let mut config = Config {
         data_log_dir: table
             .text("dataLogDir")

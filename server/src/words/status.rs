@@ -57,6 +57,12 @@ pub struct Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mode {
+    /// Follows a leader, with a vote.
+    Follower,
+    /// Leads an ensemble.
+    Leader,
+    /// Follows a leader without a vote.
+    Observer,
     /// Serves reads while its ensemble has no quorum.
     ReadOnly,
     /// Serves alone.

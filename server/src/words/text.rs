@@ -25,7 +25,7 @@ macro_rules! line {
 pub(super) fn isro(mode: Mode) -> &'static str {
     match mode {
         Mode::ReadOnly => "ro",
-        Mode::Standalone => "rw",
+        Mode::Follower | Mode::Leader | Mode::Observer | Mode::Standalone => "rw",
     }
 }
 
@@ -134,6 +134,9 @@ pub(super) fn envi(environment: &Environment) -> String {
 
 pub(super) fn mode(mode: Mode) -> &'static str {
     match mode {
+        Mode::Follower => "follower",
+        Mode::Leader => "leader",
+        Mode::Observer => "observer",
         Mode::ReadOnly => "read-only",
         Mode::Standalone => "standalone",
     }

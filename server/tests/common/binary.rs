@@ -32,16 +32,31 @@ impl Binary {
     /// Serves the directory on a free port; returns when it serves.
     pub fn serve(dir: &Path) -> Self {
         let port = free_port();
-        let log = dir.with_extension("log");
-        let file = std::fs::File::create(&log).expect("a log");
+        let data_dir = dir.as_os_str();
+        let listen = format!("127.0.0.1:{port}");
+        let arguments = [
+            "--data-dir".as_ref(),
+            data_dir,
+            "--listen".as_ref(),
+            listen.as_ref(),
+        ];
+        Self::start(arguments, port, &dir.with_extension("log"))
+    }
+
+    /// Starts the program; returns when clients can connect to the port.
+    pub fn start<A: AsRef<OsStr>>(
+        arguments: impl IntoIterator<Item = A>,
+        port: u16,
+        log: &Path,
+    ) -> Self {
+        let file = std::fs::File::create(log).expect("a log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockkeeper-server"));
-        command.arg("--data-dir").arg(dir);
-        command.arg("--listen").arg(format!("127.0.0.1:{port}"));
+        command.args(arguments);
         let child = command.stdin(Stdio::null()).stderr(file).spawn();
         let mut server = Self {
             child: child.expect("the program starts"),
             address: SocketAddr::from(([127, 0, 0, 1], port)),
-            log,
+            log: log.to_owned(),
         };
         until("serving", || {
             let ended = server.child.try_wait().expect("a child");
@@ -49,6 +64,12 @@ impl Binary {
             server.log().contains("serving clients")
         });
         server
+    }
+
+    /// SIGKILL; returns when it has ended.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child");
+        self.child.wait().expect("an end");
     }
 
     pub fn address(&self) -> SocketAddr {

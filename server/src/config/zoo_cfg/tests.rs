@@ -358,8 +358,6 @@ fn settings_that_ask_for_nothing_are_passed_over_in_silence() {
 
 #[test]
 fn what_cannot_be_followed_is_refused_with_a_remedy() {
-    let ensemble = "zoo.cfg:5: server.2=b:2:3: several servers form an ensemble, and this server only \
-                    runs alone yet; keep a single server line, or none";
     let cases = [
         (
             "tickTime=0",
@@ -414,7 +412,6 @@ fn what_cannot_be_followed_is_refused_with_a_remedy() {
             "electionAlg=0",
             "zoo.cfg:4: electionAlg=0: must be 3, the only one there is",
         ),
-        ("server.1=a:2:3\nserver.2=b:2:3", ensemble),
         (
             "server.1=a:2:3:observer",
             "zoo.cfg:4: server.1=a:2:3:observer: an observer needs participants to observe",
@@ -426,11 +423,6 @@ fn what_cannot_be_followed_is_refused_with_a_remedy() {
         (
             "server.1=a:2:3;x",
             "zoo.cfg:4: server.1=a:2:3;x: what follows the semicolon must be a port, or an address and a port",
-        ),
-        (
-            "server.1=a:2:3\nstandaloneEnabled=false",
-            "zoo.cfg:5: standaloneEnabled=false: an ensemble of one that may grow is not possible yet; \
-             remove the line to run a server alone",
         ),
         (
             "dynamicConfigFile=zoo.cfg.dynamic\nserver.1=a:2:3",
@@ -495,19 +487,12 @@ fn what_cannot_be_followed_is_refused_with_a_remedy() {
 #[test]
 fn a_dynamic_file_holds_members_only() {
     let text = format!("{MINIMAL}dynamicConfigFile={DYNAMIC}");
-    let cases = [
-        (
-            "server.1=a:2:3;2181\nversion=100000000",
-            "zoo.cfg.dynamic:2: version=100000000: a dynamic file \
+    let cases = [(
+        "server.1=a:2:3;2181\nversion=100000000",
+        "zoo.cfg.dynamic:2: version=100000000: a dynamic file \
           holds server, group and weight lines only; move the line into the static file, or remove it if \
           it is the version",
-        ),
-        (
-            "server.1=a:2:3\nserver.2=b:2:3",
-            "zoo.cfg.dynamic:2: server.2=b:2:3: several servers form an \
-          ensemble, and this server only runs alone yet; keep a single server line, or none",
-        ),
-    ];
+    )];
     for (dynamic, message) in cases {
         let error = load_with(&text, dynamic).expect_err(dynamic);
         assert_eq!(error.to_string(), message);
@@ -527,7 +512,7 @@ fn every_refused_key_is_refused_and_every_other_is_not() {
                     "{name}"
                 );
             }
-            (Rule::Ensemble, Ok(config)) => assert_eq!(config.warnings.len(), 1, "{name}"),
+            (Rule::Moot, Ok(config)) => assert_eq!(config.warnings.len(), 1, "{name}"),
             (Rule::Used, _) => {}
             (rule, result) => panic!("{name}: {rule:?} {result:?}"),
         }
