@@ -3,7 +3,7 @@
 //! A [`Replica`] has one owner and no I/O. Writes go through one pipeline, whose stages are queues:
 //! received, prepared, proposed, committed, answered. A leader prepares and proposes; a learner
 //! sends what it receives to its leader. What is committed comes back to both in the same way, from
-//! the [`Peer`](lockkeeper_zab::Peer) inside, and ends in the same `Store::apply`. A standalone
+//! the [`Peer`] inside, and ends in the same `Store::apply`. A standalone
 //! server is an ensemble of one, whose own durable write is a quorum.
 //!
 //! The tree and the watches are not inside the replica but handed to it, because reads may look at
