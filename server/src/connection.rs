@@ -33,6 +33,7 @@ use crate::node::{Input, Shared};
 use crate::server::ENTRY_FRAMES;
 use crate::socket::Socket;
 use crate::status;
+use crate::stream::Writer;
 use crate::sync::{lock, read};
 use crate::words::{self, Word};
 
@@ -96,7 +97,7 @@ impl Connection {
         let patience = Duration::from_millis(shared.limits.handshake_ms_max);
         shared.inbox.push(Input::Accepted(link.clone()));
         let (reading, writing) = stream.into_split();
-        link.out.open(writing);
+        link.out.open(Writer::Plain(writing));
         Self {
             socket: Socket::new(reading),
             link,

@@ -34,6 +34,16 @@ pub enum StartError {
     /// Settings that an embedding program has changed do not go together.
     #[error("settings do not go together: {0}")]
     Settings(String),
+    /// A file of TLS cannot be used.
+    #[error("{setting}: cannot use {}: {reason}", path.display())]
+    Certificates {
+        /// The setting that names the file.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The files cannot be recovered or written.
     #[error("cannot use the data directory")]
     Journal(#[from] JournalError),
@@ -72,7 +82,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(e) => e.exit_code(),
-            Self::Settings(_) => 2,
+            Self::Certificates { .. } | Self::Settings(_) => 2,
             Self::DataDirectory { .. } | Self::Journal(_) | Self::Transaction { .. } => 3,
             Self::Listen { .. } | Self::Threads { .. } => 1,
         }

@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! words ← config ← error, bind
-//! sync ← outgoing ← links, peers ← node ← disk, member
+//! sync, stream ← outgoing ← links, peers ← node ← disk, member
 //!                                  lone ← node; recovery ← disk
 //!        links, node ← status, socket ← connection ← listen
 //!        node, disk, member, listen ← server ← embed
@@ -41,6 +41,7 @@ mod recovery;
 pub mod server;
 mod socket;
 mod status;
+mod stream;
 mod sync;
 pub mod words;
 

@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use tokio::io::AsyncWrite;
-use tokio::net::tcp::OwnedWriteHalf;
 
+use crate::stream::Writer;
 use crate::sync::{lock, try_lock};
 
 /// Sent bytes kept as room for the next replies; more is given back.
@@ -31,14 +31,14 @@ pub(crate) struct Outgoing {
 #[derive(Debug, Default)]
 struct Sending {
     /// There while the connection's task is.
-    stream: Option<OwnedWriteHalf>,
+    stream: Option<Writer>,
     /// Taken from the buffer, and how much of it the stream has accepted.
     bytes: BytesMut,
     sent: usize,
 }
 
 impl Outgoing {
-    pub(crate) fn open(&self, stream: OwnedWriteHalf) {
+    pub(crate) fn open(&self, stream: Writer) {
         lock(&self.sending).stream = Some(stream);
     }
 
@@ -64,9 +64,18 @@ impl Outgoing {
     /// Sends until all has left or the stream takes no more; says whether all has left. The task
     /// is woken when there is room again.
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>) -> io::Result<bool> {
-        lock(&self.sending).send(&self.unsent, |stream, bytes| {
+        let mut sending = lock(&self.sending);
+        let sent = sending.send(&self.unsent, |stream, bytes| {
             Pin::new(stream).poll_write(cx, bytes)
-        })
+        })?;
+        match &mut sending.stream {
+            // TLS has accepted what the socket may not have taken.
+            Some(stream) if sent => match Pin::new(stream).poll_flush(cx)? {
+                Poll::Ready(()) => Ok(true),
+                Poll::Pending => Ok(false),
+            },
+            _ => Ok(sent),
+        }
     }
 
     /// Sends a little from any thread, without waiting for anything; says whether all has left. If
@@ -93,7 +102,7 @@ impl Sending {
     fn send(
         &mut self,
         unsent: &Mutex<BytesMut>,
-        mut write: impl FnMut(&mut OwnedWriteHalf, &[u8]) -> Poll<io::Result<usize>>,
+        mut write: impl FnMut(&mut Writer, &[u8]) -> Poll<io::Result<usize>>,
     ) -> io::Result<bool> {
         let Some(stream) = &mut self.stream else {
             return Ok(false);

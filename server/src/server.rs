@@ -20,7 +20,7 @@ use crate::links::Registry;
 use crate::listen::{self, Threads};
 use crate::member::{Member, deliver_to};
 use crate::node::{Clock, Input, Node, Packets, Shared};
-use crate::peers;
+use crate::peers::{self, Tls};
 use crate::recovery::{Recovery, recover};
 use crate::status::Source;
 use crate::sync::Inbox;
@@ -74,6 +74,8 @@ impl Server {
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
             .collect();
+        let of_members = config.ensemble.as_ref().and_then(|it| it.tls.as_ref());
+        let tls = of_members.map(Tls::load).transpose()?.map(Arc::new);
         let (disk, files) = (RealDisk, files(config));
         let recent_max = config
             .ensemble
@@ -132,7 +134,7 @@ impl Server {
             None => (None, None),
             Some(ensemble) => {
                 let places = peers::directory(&ensemble.membership);
-                let settings = peer_settings(config, ensemble);
+                let settings = peer_settings(config, ensemble, tls);
                 let (outlet, thread) =
                     peers::spawn(settings, places.clone(), deliver_to(&shared)).map_err(threads)?;
                 let member = Member::new(outlet, &places, disk, files.clone());
@@ -371,7 +373,7 @@ fn member_peer<D: Disk>(
     Ok((peer, recovery.store))
 }
 
-fn peer_settings(config: &Config, ensemble: &Ensemble) -> peers::Settings {
+fn peer_settings(config: &Config, ensemble: &Ensemble, tls: Option<Arc<Tls>>) -> peers::Settings {
     let ticks = |count: u32| {
         Duration::from_millis(u64::from(config.tick_time_ms).saturating_mul(count.into()))
     };
@@ -395,6 +397,7 @@ fn peer_settings(config: &Config, ensemble: &Ensemble) -> peers::Settings {
         leader_packet_len_max: entry_len_max(frame_len_max),
         unsent_len_max: UNSENT_LEN_MAX,
         image_len_max: IMAGE_LEN_MAX,
+        tls,
         seed: seed(),
     }
 }

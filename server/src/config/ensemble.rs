@@ -1,5 +1,7 @@
 //! What makes a server a member of an ensemble.
 
+use std::path::PathBuf;
+
 use lockkeeper_wire::ServerId;
 use lockkeeper_zab::Membership;
 
@@ -25,6 +27,8 @@ pub struct Ensemble {
     pub election: Election,
     /// Whether the leader serves clients.
     pub leader_serves: bool,
+    /// TLS between members; none for clear text.
+    pub tls: Option<QuorumTls>,
     /// Whether an empty data directory is a new member's. If not, it is one whose data is lost,
     /// which does not vote until it has been brought up to date, unless a file `initialize` says
     /// otherwise.
@@ -38,6 +42,34 @@ pub struct Ensemble {
     /// A lagging learner is sent transactions from the log as long as these are at most so many
     /// times as large as a snapshot; none always sends the snapshot.
     pub log_sync_factor: Option<f64>,
+}
+
+/// TLS between members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuorumTls {
+    /// Whether connections are opened with TLS.
+    pub dial: bool,
+    /// Whether connections in clear text are accepted too, while an ensemble moves to TLS.
+    pub accept_plain: bool,
+    /// This member's private key and certificates, in PEM.
+    pub key_store: PathBuf,
+    /// The authorities of the members' certificates, in PEM.
+    pub trust_store: PathBuf,
+    /// Whether who connects has to show a certificate.
+    pub client_auth: ClientAuth,
+    /// Whether a certificate has to be for the host of a member.
+    pub verify_hosts: bool,
+}
+
+/// Whether who connects has to show a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// It is not asked for one.
+    None,
+    /// Only who shows a good one is let in.
+    Need,
+    /// Who shows a bad one is not let in.
+    Want,
 }
 
 /// Sessions that only the server of their connection knows.
@@ -81,6 +113,7 @@ impl Ensemble {
             listen_everywhere: false,
             election: Election::default(),
             leader_serves: true,
+            tls: None,
             empty_is_new: true,
             local_sessions: LocalSessions::None,
             read_only: false,

@@ -159,7 +159,8 @@ const NO_MASTERS: &str =
     "observers here follow the leader, and no follower takes observers of others";
 const NO_PAUSES: &str = "an observer looks for its next leader at once";
 const NO_SASL: &str = "members do not authenticate with SASL; see quorum.auth.enableSasl";
-const NO_QUORUM_TLS: &str = "members speak in clear text; see sslQuorum";
+const NO_REVOCATION: &str = "it is not looked up yet whether a certificate was revoked; remove the line if \
+    that is meant";
 const BOUNDED: &str =
     "learners are many or few as they come; what waits for each is bounded in bytes";
 
@@ -186,9 +187,8 @@ pub(super) const KEYS: &[Key] = &[
     but(missing("reconfigEnabled", NO, "membership cannot change while the server runs; it answers with error -123"),
         Rule::Refused("the membership cannot change while members run yet; remove the line from every server")),
     used("autopurge.snapRetainCount"), used("autopurge.purgeInterval"),
-    member("portUnification", NO, Rule::Missing(NO_QUORUM_TLS)),
-    refused("sslQuorum", NO, "there is no TLS between members yet; remove the line"),
-    member("sslQuorumReloadCertFiles", NO, Rule::Missing(NO_QUORUM_TLS)),
+    ensemble("portUnification"), ensemble("sslQuorum"),
+    member("sslQuorumReloadCertFiles", NO, Rule::Missing("certificates are read at the start; restart the member for new ones")),
     missing("client.certReload", NO, NO_CERTIFICATES),
     refused("client.portUnification", NO, NEEDS_TLS),
     member("quorum.auth.enableSasl", NO, Rule::Refused("members cannot authenticate with SASL yet, \
@@ -335,7 +335,12 @@ pub(super) const KEYS: &[Key] = &[
     missing("sasl.serverconfig", &[], NO_KERBEROS),
     missing("java.security.auth.login.config", &[], NO_KERBEROS),
     ignored("fips-mode", JAVA),
-    member("ssl.quorum.*", &[], Rule::Missing(NO_QUORUM_TLS)),
+    ensemble("ssl.quorum.keyStore.location"), ensemble("ssl.quorum.keyStore.type"),
+    ensemble("ssl.quorum.trustStore.location"), ensemble("ssl.quorum.trustStore.type"),
+    ensemble("ssl.quorum.clientAuth"), ensemble("ssl.quorum.hostnameVerification"),
+    member("ssl.quorum.crl", NO, Rule::Refused(NO_REVOCATION)),
+    member("ssl.quorum.ocsp", NO, Rule::Refused(NO_REVOCATION)),
+    member("ssl.quorum.*", &[], Rule::Missing("TLS 1.2 and 1.3 with their common cipher suites are spoken, and a key is read in clear")),
     missing("ssl.*", &[], NO_CERTIFICATES),
     ignored("jmx.*", JAVA),
 ];

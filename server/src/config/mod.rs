@@ -19,7 +19,7 @@ mod zoo_cfg;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use ensemble::{Election, Ensemble, LocalSessions};
+pub use ensemble::{ClientAuth, Election, Ensemble, LocalSessions, QuorumTls};
 pub use flags::{Invocation, USAGE};
 pub use listen::{Host, Listen};
 pub use report::{ConfigError, Origin, Setting, Warning, WarningKind};

@@ -1,5 +1,6 @@
 //! Sockets between members: how they are opened, on both sides.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -9,8 +10,10 @@ use lockkeeper_zab::HostPort;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
-use super::address::{is_wildcard, list};
+use super::address::{Directory, is_wildcard, list};
+use super::tls::Tls;
 use crate::bind::bind_first;
+use crate::stream::Stream;
 
 /// A pause before the next attempt to bind or to accept.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -21,18 +24,42 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 /// Connects to one of the addresses, all tried at once: a member that has several is reached as
 /// long as one of its networks is up. Names are resolved anew.
-pub(super) async fn dial(addresses: &[HostPort], patience: Duration) -> io::Result<TcpStream> {
+pub(super) async fn dial(
+    addresses: &[HostPort],
+    tls: Option<&Tls>,
+    patience: Duration,
+) -> io::Result<Stream> {
     let reachable = addresses.iter().filter(|address| !is_wildcard(address));
     let attempts: Vec<_> = reachable
-        .map(|address| Box::pin(TcpStream::connect((address.host.as_str(), address.port))))
+        .map(|address| Box::pin(connect(address, tls)))
         .collect();
     if attempts.is_empty() {
         return Err(io::ErrorKind::AddrNotAvailable.into());
     }
     let connected = tokio::time::timeout(patience, select_ok(attempts)).await;
     let (stream, _) = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    prepare(&stream)?;
     Ok(stream)
+}
+
+async fn connect(address: &HostPort, tls: Option<&Tls>) -> io::Result<Stream> {
+    let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+    prepare(&stream)?;
+    match tls {
+        Some(tls) => tls.connect(stream, &address.host).await,
+        None => Ok(Stream::Plain(stream)),
+    }
+}
+
+/// Brings an accepted connection to where a member may speak on it.
+pub(super) async fn secure(
+    stream: TcpStream,
+    tls: Option<&Tls>,
+    directory: &RefCell<Directory>,
+) -> io::Result<Stream> {
+    match tls {
+        Some(tls) => tls.accept(stream, directory).await,
+        None => Ok(Stream::Plain(stream)),
+    }
 }
 
 /// Sets what both ends of a connection between members have set.

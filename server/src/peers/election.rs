@@ -21,7 +21,6 @@ use lockkeeper_wire::election::NOTIFICATION_LEN_MAX;
 use lockkeeper_wire::{Deframer, Initial, Notification, Record, ServerId};
 use lockkeeper_zab::HostPort;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, spawn_local};
@@ -32,6 +31,7 @@ use super::dial;
 use super::strangers::{Stranger, Strangers};
 use super::voices::{Voice, Voices};
 use super::{BATCHES_MAX, Delivery, PeerEvent, Settings, Sink, invalid};
+use crate::stream::{Reader, Stream, Writer};
 
 /// Pauses between attempts to reach a member for which a message waits: the first, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -108,11 +108,16 @@ impl Election {
     }
 
     /// Hears who has connected, and decides who of the two keeps a connection.
-    async fn greet(self: Rc<Self>, mut stream: TcpStream, peer: SocketAddr, stranger: Stranger) {
+    async fn greet(self: Rc<Self>, stream: TcpStream, peer: SocketAddr, stranger: Stranger) {
         let mut received = BytesMut::new();
-        let greeting = read_initial(&mut stream, &mut received);
-        let initial = match timeout(self.settings.greeting_patience, greeting).await {
-            Ok(Ok(initial)) => initial,
+        let greeting = async {
+            let tls = self.settings.tls.as_deref();
+            let mut stream = dial::secure(stream, tls, &self.directory).await?;
+            let initial = read_initial(&mut stream, &mut received).await?;
+            Ok::<_, io::Error>((stream, initial))
+        };
+        let (stream, initial) = match timeout(self.settings.greeting_patience, greeting).await {
+            Ok(Ok(greeted)) => greeted,
             Ok(Err(error)) => return tracing::debug!(%peer, %error, "no member has connected"),
             Err(_) => return tracing::debug!(%peer, "whoever has connected does not say who it is"),
         };
@@ -213,7 +218,7 @@ impl Election {
     }
 
     /// One attempt; gives the connection back if it is to be kept.
-    async fn dial_once(&self, sid: ServerId, back: bool) -> io::Result<Option<TcpStream>> {
+    async fn dial_once(&self, sid: ServerId, back: bool) -> io::Result<Option<Stream>> {
         let advertised = self.voices.with(sid, |voice| voice.advertised.clone());
         let configured = self.configured(sid);
         // Who asks to be dialled back knows best where it is now.
@@ -222,11 +227,17 @@ impl Election {
             false => [configured, advertised],
         };
         let addresses = if first.is_empty() { other } else { first };
-        let mut stream = dial::dial(&addresses, self.settings.connect_patience).await?;
+        let mut stream = dial::dial(
+            &addresses,
+            self.settings.dial_tls(),
+            self.settings.connect_patience,
+        )
+        .await?;
         let mut greeting = BytesMut::new();
         self.initial().encode(&mut greeting);
         // Into an empty socket: it leaves in one piece, as Apache's servers need it.
         stream.write_all(&greeting).await?;
+        stream.flush().await?;
         if self.settings.sid > sid {
             return Ok(Some(stream));
         }
@@ -239,7 +250,7 @@ impl Election {
     }
 
     /// Makes the connection the member's link, in place of any other.
-    fn attach(self: &Rc<Self>, sid: ServerId, stream: TcpStream, received: BytesMut) {
+    fn attach(self: &Rc<Self>, sid: ServerId, stream: Stream, received: BytesMut) {
         let id = self.links.replace(self.links.get() + 1);
         let task = spawn_local(self.clone().converse(sid, id, stream, received));
         let link = Some((id, task.abort_handle()));
@@ -254,14 +265,8 @@ impl Election {
         }
     }
 
-    async fn converse(
-        self: Rc<Self>,
-        sid: ServerId,
-        id: u64,
-        stream: TcpStream,
-        received: BytesMut,
-    ) {
-        if let Err(error) = dial::give_up_on_silence(&stream) {
+    async fn converse(self: Rc<Self>, sid: ServerId, id: u64, stream: Stream, received: BytesMut) {
+        if let Err(error) = dial::give_up_on_silence(stream.socket()) {
             tracing::debug!(%sid, %error, "an option of a socket cannot be set");
         }
         tracing::debug!(%sid, "linked for elections");
@@ -283,7 +288,7 @@ impl Election {
     }
 
     /// Sends messages until the link ends, which is the error.
-    async fn speak(&self, sid: ServerId, mut writing: OwnedWriteHalf) -> io::Error {
+    async fn speak(&self, sid: ServerId, mut writing: Writer) -> io::Error {
         let news = self.voices.with(sid, |voice| voice.news.clone());
         loop {
             let message = self.voices.with(sid, |voice| {
@@ -294,7 +299,8 @@ impl Election {
             match message {
                 None => news.notified().await,
                 Some(message) => {
-                    if let Err(error) = writing.write_all(&message).await {
+                    let written = writing.write_all(&message).await;
+                    if let Err(error) = written.and(writing.flush().await) {
                         return error;
                     }
                 }
@@ -303,7 +309,7 @@ impl Election {
     }
 
     /// Delivers notifications until the link ends, which is the error.
-    async fn hear(&self, sid: ServerId, mut reading: OwnedReadHalf, bytes: BytesMut) -> io::Error {
+    async fn hear(&self, sid: ServerId, mut reading: Reader, bytes: BytesMut) -> io::Error {
         let batches = Arc::new(Semaphore::new(BATCHES_MAX));
         let mut deframer = Deframer::new();
         *deframer.buffer_mut() = bytes;
@@ -355,7 +361,7 @@ impl Election {
     }
 }
 
-async fn read_initial(stream: &mut TcpStream, received: &mut BytesMut) -> io::Result<Initial> {
+async fn read_initial(stream: &mut Stream, received: &mut BytesMut) -> io::Result<Initial> {
     loop {
         if let Some(initial) = Initial::decode(received).map_err(invalid)? {
             return Ok(initial);

@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`address`] | hosts and ports, and whose they are |
-//! | [`dial`] | sockets, opened from either side |
+//! | [`dial`], [`tls`] | sockets, opened from either side |
 //! | [`strangers`] | who has connected and not said who it is |
 //! | [`election`], [`voices`] | links between election ports |
 //! | [`quorum`], [`link`], [`receiver`] | links between a leader and its learners |
@@ -30,6 +30,7 @@ mod outlet;
 mod quorum;
 mod receiver;
 mod strangers;
+mod tls;
 mod voices;
 
 use std::cell::RefCell;
@@ -52,6 +53,7 @@ use self::election::Election;
 pub(crate) use self::link::PeerLink;
 pub(crate) use self::outlet::PeerOutlet;
 use self::quorum::Quorum;
+pub(crate) use self::tls::Tls;
 
 /// Pieces of input from one link that the replica may have and not have dealt with; beyond that the
 /// link is not read.
@@ -84,8 +86,17 @@ pub(crate) struct Settings {
     pub(crate) unsent_len_max: usize,
     /// Bytes of an image that are accepted.
     pub(crate) image_len_max: u64,
+    /// None speaks in clear text only.
+    pub(crate) tls: Option<Arc<Tls>>,
     /// Entropy for stores that are read from an image.
     pub(crate) seed: u64,
+}
+
+impl Settings {
+    /// What connections are opened with.
+    fn dial_tls(&self) -> Option<&Tls> {
+        self.tls.as_deref().filter(|tls| tls.is_dialled())
+    }
 }
 
 /// What the other members do, for the replica.

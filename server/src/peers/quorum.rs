@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use lockkeeper_wire::{LeaderPacket, LearnerPacket, ServerId};
 use lockkeeper_zab::HostPort;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, spawn_local};
@@ -26,6 +25,7 @@ use super::link::PeerLink;
 use super::receiver::{Receiver, Side};
 use super::strangers::{Stranger, Strangers};
 use super::{LinkId, PeerEvent, Settings, Sink};
+use crate::stream::{Stream, Writer};
 
 /// Attempts of a learner to reach its leader, which may not have opened its port yet.
 const ATTEMPTS: u32 = 5;
@@ -118,13 +118,23 @@ impl Quorum {
                 continue;
             }
             let quorum = self.clone();
-            self.strangers.admit(|stranger| {
-                let link = quorum.link(peer);
-                let opened = PeerEvent::LearnerAccepted(link.clone());
-                let stranger = Some(stranger);
-                quorum.serve::<LearnerPacket>(stream, link, opened, stranger)
-            });
+            self.strangers
+                .admit(|stranger| quorum.welcome(stream, peer, stranger));
         }
+    }
+
+    async fn welcome(self: Rc<Self>, stream: TcpStream, peer: SocketAddr, stranger: Stranger) {
+        let tls = self.settings.tls.as_deref();
+        let secured = dial::secure(stream, tls, &self.directory);
+        let stream = match timeout(self.settings.greeting_patience, secured).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::info!(%peer, %error, "no member has connected"),
+            Err(_) => return tracing::info!(%peer, "whoever has connected does not speak TLS"),
+        };
+        let link = self.link(peer);
+        let opened = PeerEvent::LearnerAccepted(link.clone());
+        self.serve::<LearnerPacket>(stream, link, opened, Some(stranger))
+            .await;
     }
 
     /// Connects to the leader, in place of any attempt that is still under way.
@@ -144,7 +154,7 @@ impl Quorum {
 
     async fn follow(self: Rc<Self>, leader: ServerId) {
         let dialled = self.dial_leader(leader).await;
-        match dialled.and_then(|stream| stream.peer_addr().map(|peer| (stream, peer))) {
+        match dialled.and_then(|stream| stream.socket().peer_addr().map(|peer| (stream, peer))) {
             Ok((stream, peer)) => {
                 let link = self.link(peer);
                 let opened = PeerEvent::LeaderConnected(link.clone());
@@ -157,7 +167,7 @@ impl Quorum {
         }
     }
 
-    async fn dial_leader(&self, leader: ServerId) -> io::Result<TcpStream> {
+    async fn dial_leader(&self, leader: ServerId) -> io::Result<Stream> {
         let start = Instant::now();
         let deadline = start + self.settings.leader_patience;
         let mut attempts = 0;
@@ -165,7 +175,7 @@ impl Quorum {
             let addresses = self.addresses(leader);
             let left = deadline.saturating_duration_since(Instant::now());
             attempts += 1;
-            let error = match dial::dial(&addresses, left).await {
+            let error = match dial::dial(&addresses, self.settings.dial_tls(), left).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => error,
             };
@@ -192,7 +202,7 @@ impl Quorum {
 
     async fn serve<P: Side>(
         self: Rc<Self>,
-        stream: TcpStream,
+        stream: Stream,
         link: Arc<PeerLink>,
         opened: PeerEvent,
         stranger: Option<Stranger>,
@@ -228,7 +238,7 @@ struct Open<'a> {
 }
 
 impl<'a> Open<'a> {
-    fn new(quorum: &'a Quorum, link: &'a PeerLink, stream: OwnedWriteHalf) -> Self {
+    fn new(quorum: &'a Quorum, link: &'a PeerLink, stream: Writer) -> Self {
         quorum.links.set(quorum.links.get() + 1);
         link.out.open(stream);
         Self { quorum, link }

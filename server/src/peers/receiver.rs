@@ -8,13 +8,13 @@ use bytes::{BufMut, BytesMut};
 use lockkeeper_wire::quorum::{Packet, decode_packet};
 use lockkeeper_wire::{LeaderPacket, LearnerPacket, Zxid};
 use tokio::io::AsyncReadExt;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::image;
 use super::strangers::Stranger;
 use super::{BATCHES_MAX, Delivery, LinkId, PeerEvent, Settings, Sink, invalid};
+use crate::stream::Reader;
 
 /// How often it is told that an image comes in.
 const ACTIVITY: Duration = Duration::from_millis(100);
@@ -67,7 +67,7 @@ pub(super) struct Receiver<'a> {
     settings: &'a Settings,
     sink: &'a Sink,
     link: LinkId,
-    reading: OwnedReadHalf,
+    reading: Reader,
     received: BytesMut,
     /// Bytes asked of the socket next.
     read_len: usize,
@@ -79,7 +79,7 @@ impl<'a> Receiver<'a> {
         settings: &'a Settings,
         sink: &'a Sink,
         link: LinkId,
-        reading: OwnedReadHalf,
+        reading: Reader,
         stranger: Option<Stranger>,
     ) -> Self {
         Self {

@@ -3,6 +3,7 @@
 mod election;
 mod image;
 mod quorum;
+mod tls;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
@@ -99,6 +100,7 @@ impl World {
             leader_packet_len_max: 1 << 20,
             unsent_len_max: 16 << 20,
             image_len_max: 1 << 30,
+            tls: None,
             seed: 1,
         };
         change(&mut settings);

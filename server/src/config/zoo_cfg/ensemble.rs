@@ -1,9 +1,13 @@
 //! The settings of a member.
 
+use std::path::PathBuf;
+
 use lockkeeper_wire::ServerId;
 use lockkeeper_zab::{MemberRole, Membership};
 
-use super::super::ensemble::{Election, Ensemble, LOG_SYNC_FACTOR, LocalSessions, RECENT_MIN};
+use super::super::ensemble::{
+    ClientAuth, Election, Ensemble, LOG_SYNC_FACTOR, LocalSessions, QuorumTls, RECENT_MIN,
+};
 use super::super::report::{ConfigError, WarningKind};
 use super::super::table::Table;
 
@@ -38,6 +42,7 @@ pub(super) fn ensemble(
         local_sessions: local_sessions(table)?,
         read_only: table.lenient_bool("readonlymode.enabled", false),
         election: election(table)?,
+        tls: tls(table)?,
         log_sync_factor: log_sync_factor(table)?,
         ..Ensemble::new(sid, membership)
     };
@@ -92,6 +97,71 @@ fn check_id(table: &mut Table, sid: ServerId) -> Result<(), ConfigError> {
         return Err(table.invalid("extendedTypesEnabled", need));
     }
     Ok(())
+}
+
+fn tls(table: &mut Table) -> Result<Option<QuorumTls>, ConfigError> {
+    let dial = table.strict_bool("sslQuorum", false)?;
+    let accept_plain = table.strict_bool("portUnification", false)?;
+    if !dial && !accept_plain {
+        return Ok(None);
+    }
+    let name = "ssl.quorum.clientAuth";
+    let client_auth = match table.text(name).map(str::to_lowercase).as_deref() {
+        None | Some("need") => ClientAuth::Need,
+        Some("want") => ClientAuth::Want,
+        Some("none") => ClientAuth::None,
+        Some(_) => return Err(table.invalid(name, "must be need, want or none")),
+    };
+    if client_auth != ClientAuth::Need {
+        let text = "who connects need not show a certificate: anyone may vote and follow";
+        table.warn(name, WarningKind::Open, text);
+    }
+    let name = "ssl.quorum.hostnameVerification";
+    let verify_hosts = table.lenient_bool(name, true);
+    if !verify_hosts {
+        let text = "a certificate of any server, if its authority is known, passes for a member's";
+        table.warn(name, WarningKind::Open, text);
+    }
+    if accept_plain {
+        let text = "members are let in without TLS too; write false when all of them have it";
+        table.warn("portUnification", WarningKind::Open, text);
+    }
+    Ok(Some(QuorumTls {
+        dial,
+        accept_plain,
+        key_store: store(
+            table,
+            "keyStore",
+            "this member's private key and certificates",
+        )?,
+        trust_store: store(
+            table,
+            "trustStore",
+            "the authorities of all members' certificates",
+        )?,
+        client_auth,
+        verify_hosts,
+    }))
+}
+
+/// A file of TLS, which has to be in PEM.
+fn store(table: &Table, store: &str, what: &str) -> Result<PathBuf, ConfigError> {
+    let name = format!("ssl.quorum.{store}.location");
+    let Some(location) = table.text(&name) else {
+        let need = format!("write {name}=FILE.pem, a file with {what}");
+        return Err(table.invalid(&name, need));
+    };
+    let kind = table.text(&format!("ssl.quorum.{store}.type"));
+    let is_pem = match kind {
+        Some(kind) => kind.eq_ignore_ascii_case("PEM"),
+        None => location.to_lowercase().ends_with(".pem"),
+    };
+    if !is_pem {
+        let need = "only PEM files are read; export the store with keytool and \
+                    openssl pkcs12 -nodes, and name the file .pem";
+        return Err(table.invalid(&name, need));
+    }
+    Ok(PathBuf::from(location))
 }
 
 fn local_sessions(table: &mut Table) -> Result<LocalSessions, ConfigError> {

@@ -438,10 +438,6 @@ fn what_cannot_be_followed_is_refused_with_a_remedy() {
              text; remove the line and let a TLS proxy listen, or keep Apache's server",
         ),
         (
-            "sslQuorum=true",
-            "zoo.cfg:4: sslQuorum=true: there is no TLS between members yet; remove the line",
-        ),
-        (
             "enforce.auth.enabled=true",
             "zoo.cfg:4: enforce.auth.enabled=true: connections cannot be required to authenticate yet, \
              and would be let in; remove the line if that is meant",

@@ -1,6 +1,6 @@
 //! Files of ensembles in, members, warnings and messages out.
 
-use super::super::super::ensemble::{Election, Ensemble, LocalSessions};
+use super::super::super::ensemble::{ClientAuth, Election, Ensemble, LocalSessions, QuorumTls};
 use super::super::super::keys::{self, Rule};
 use super::super::super::{Config, Warning};
 use super::*;
@@ -284,6 +284,64 @@ fn what_cannot_be_followed_is_refused_with_a_remedy() {
     ];
     for (lines, message) in cases {
         assert_eq!(refused(lines), message);
+    }
+}
+
+const PEMS: &str = "ssl.quorum.keyStore.location=/tls/member.pem\n\
+                    ssl.quorum.trustStore.location=/tls/authority.pem\n";
+
+#[test]
+fn tls_between_members_is_read() {
+    let tls = QuorumTls {
+        dial: true,
+        accept_plain: false,
+        key_store: "/tls/member.pem".into(),
+        trust_store: "/tls/authority.pem".into(),
+        client_auth: ClientAuth::Need,
+        verify_hosts: true,
+    };
+    let lines = format!("{SERVERS}{PEMS}sslQuorum=true\n");
+    let (ensemble, warnings) = good(&lines);
+    assert_eq!((ensemble.tls, warnings), (Some(tls.clone()), Vec::new()));
+    let (ensemble, _) = good(&format!("{SERVERS}{PEMS}"));
+    assert_eq!(ensemble.tls, None);
+
+    let open = [
+        "portUnification=true",
+        "ssl.quorum.clientAuth=want",
+        "ssl.quorum.hostnameVerification=false",
+    ];
+    let (ensemble, warnings) = good(&format!("{lines}{}", open.join("\n")));
+    let lenient = QuorumTls {
+        accept_plain: true,
+        client_auth: ClientAuth::Want,
+        verify_hosts: false,
+        ..tls
+    };
+    assert_eq!(ensemble.tls, Some(lenient));
+    let kinds: Vec<_> = warnings.iter().map(|warning| warning.kind).collect();
+    assert_eq!(kinds, [WarningKind::Open; 3]);
+
+    let cases = [
+        (
+            "sslQuorum=true",
+            "zoo.cfg: ssl.quorum.keyStore.location is not set: write \
+             ssl.quorum.keyStore.location=FILE.pem, a file with this member's private key and \
+             certificates",
+        ),
+        (
+            "sslQuorum=true\nssl.quorum.keyStore.location=/tls/member.jks",
+            "zoo.cfg:9: ssl.quorum.keyStore.location=/tls/member.jks: only PEM files are read; export \
+             the store with keytool and openssl pkcs12 -nodes, and name the file .pem",
+        ),
+        (
+            "ssl.quorum.crl=true",
+            "zoo.cfg:8: ssl.quorum.crl=true: it is not looked up yet whether a certificate was revoked; \
+             remove the line if that is meant",
+        ),
+    ];
+    for (lines, message) in cases {
+        assert_eq!(refused(&format!("{SERVERS}{lines}")), message);
     }
 }
 
