@@ -153,12 +153,14 @@ impl Core {
         let io = self.next_io();
         self.log.truncate(io, zxid);
         self.emit(Effect::Truncate { io, zxid });
+        self.forget_seen_behind(zxid);
     }
 
     pub(crate) fn install(&mut self, link: LinkId, zxid: Zxid) {
         let io = self.next_io();
         self.log.install(io, zxid);
         self.emit(Effect::InstallImage { io, link, zxid });
+        self.forget_seen_behind(zxid);
     }
 
     pub(crate) fn accept_epoch(&mut self, epoch: i64) {
@@ -173,7 +175,7 @@ impl Core {
 
     pub(crate) fn join_epoch(&mut self, epoch: i64) {
         assert!(
-            epoch > self.current_epoch && epoch <= self.accepted_epoch,
+            (epoch > self.current_epoch || !self.votes) && epoch <= self.accepted_epoch,
             "an accepted epoch is joined once, in order"
         );
         self.current_epoch = epoch;

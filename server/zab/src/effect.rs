@@ -200,7 +200,9 @@ pub enum Effect {
         /// The call's number.
         ticket: u64,
     },
-    /// A newer membership was proposed. A member that starts again is told of it.
+    /// This membership was proposed last, or, if it is the one in force, none is proposed any more.
+    /// It has to be durable before the storage effects that follow: a member that starts again with
+    /// the proposal in its log must be told of it.
     MembershipSeen {
         /// The new one.
         membership: Membership,

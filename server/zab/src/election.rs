@@ -129,6 +129,11 @@ impl Election {
         self.memberships.see(membership)
     }
 
+    /// The membership that was proposed last is not to be.
+    pub fn forget_seen(&mut self) {
+        self.memberships.forget_seen();
+    }
+
     /// A newer membership takes effect; if its members differ, rounds are counted from the start
     /// again, and a server that looks begins anew. Returns whether they differ.
     pub fn activate(&mut self, membership: Membership, now_ms: u64) -> bool {

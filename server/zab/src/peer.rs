@@ -47,8 +47,14 @@ impl Peer {
     ) -> Self {
         let (votes, last) = (history.votes, history.last);
         let (accepted, written) = (history.accepted_epoch, history.current_epoch);
-        // A log that holds a transaction of an epoch holds all that the epoch began with.
-        let current = written.max(last.0 >> 32);
+        // A log that holds a transaction of an epoch holds all that the epoch began with, unless what
+        // was promised before the log began is forgotten.
+        let current = match votes {
+            true => written.max(last.0 >> 32),
+            false => written,
+        };
+        // A membership whose proposal is not in the log has no say.
+        let is_lost = (last_seen.as_ref()).is_some_and(|seen| seen.version() > last.0);
         assert!(
             accepted >= current,
             "epoch {current} was joined, and only {accepted} accepted"
@@ -57,7 +63,7 @@ impl Peer {
             settings.sid,
             settings.reconfig_enabled,
             settings.election,
-            Memberships::new(membership, last_seen),
+            Memberships::new(membership, last_seen.filter(|_| !is_lost)),
             standing(votes, last, current),
             now_ms,
         );
@@ -69,6 +75,10 @@ impl Peer {
         };
         if current > written {
             peer.core.join_epoch(current);
+        }
+        if is_lost {
+            let membership = peer.core.membership().clone();
+            peer.core.emit(Effect::MembershipSeen { membership });
         }
         peer.follow_election(now_ms);
         peer

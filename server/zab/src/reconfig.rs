@@ -56,6 +56,18 @@ impl Core {
         }
     }
 
+    /// The log ends here now. A membership that was proposed in what it has lost has no say any more,
+    /// or nobody could be elected without asking servers that never heard of it. Its proposal is gone
+    /// from the disk before that is.
+    pub(crate) fn forget_seen_behind(&mut self, end: Zxid) {
+        let memberships = self.memberships();
+        if memberships.is_changing() && memberships.last_seen().version() > end.0 {
+            self.election.forget_seen();
+            let membership = self.membership().clone();
+            self.emit_after(self.io(), Effect::MembershipSeen { membership });
+        }
+    }
+
     /// A proposal is logged; if it brings a membership, that one is seen.
     pub(crate) fn see_in(&mut self, bytes: &Bytes) -> Result<(), Fault> {
         if !self.settings.reconfig_enabled {

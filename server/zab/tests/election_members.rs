@@ -153,6 +153,37 @@ fn both_memberships_need_a_quorum_while_they_change() {
 }
 
 #[test]
+fn who_has_a_vote_only_in_a_proposed_membership_gives_it_to_who_can_lead() {
+    let setup = Setup {
+        committed: members(3, 0, 0),
+        last_seen: Some(members(4, 0, 7)),
+        ..Setup::of(4, 3)
+    };
+    // Its own log is the longest; still it cannot lead.
+    let (mut elector, _) = setup.start();
+    let shorter = vote(3, Zxid::new(1, 1), 1);
+    elector
+        .hear(3, looking(shorter, 1))
+        .assert_sent(&[1, 2, 3], Looking, shorter, 1);
+}
+
+#[test]
+fn the_round_of_who_has_nobody_to_vote_for_is_taken_up() {
+    let setup = Setup {
+        last_seen: Some(members(4, 0, 7)),
+        ..Setup::of(3, 3)
+    };
+    let (mut elector, _) = setup.start();
+    let nobody = Vote {
+        leader: ServerId::NONE,
+        ..equal(3)
+    };
+    elector
+        .hear(4, looking(nobody, 5))
+        .assert_sent(&[1, 2, 4], Looking, equal(3), 5);
+}
+
+#[test]
 fn a_server_without_weight_is_nobodys_candidate() {
     let servers: String = (1..=3).map(|sid| format!("server.{sid}=h:1:2\n")).collect();
     let text = format!("{servers}group.1=1:2:3\nweight.3=0");

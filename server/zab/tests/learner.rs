@@ -265,3 +265,22 @@ fn an_image_is_asked_for_once_and_then_the_promise_counts_again() {
     bench.find_leader();
     assert_eq!(bench.accept(7).last().unwrap(), "=> ACKEPOCH 0x300000001 3");
 }
+
+#[test]
+fn who_forgot_what_it_promised_writes_its_epoch_even_if_the_disk_names_it() {
+    // It was cut off while it caught up, behind the first half.
+    let recovered = History {
+        votes: false,
+        accepted_epoch: 5,
+        current_epoch: 5,
+        ..history(vec![txn(5, 1)])
+    };
+    let mut bench = Bench::with_leader(ONE, recovered);
+    assert_eq!(
+        bench.accept(5).last().unwrap(),
+        "=> ACKEPOCH 0x500000001 -1"
+    );
+    bench.leader_says(LeaderPacket::Diff { zxid: zxid(5, 1) });
+    bench.new_leader(5);
+    assert_eq!(bench.synced(), ["current 5", "=> ACK 0x500000000"]);
+}

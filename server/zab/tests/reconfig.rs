@@ -124,6 +124,8 @@ fn a_change_takes_effect_with_its_commit() {
     );
     assert_eq!(bench.peer.membership(), &next);
     assert_eq!(bench.peer.role(), RoleKind::Leading);
+    let in_step = [1, 2, 3, 4, 5].map(|sid| bench.peer.is_synced(ServerId(sid)));
+    assert_eq!(in_step, [true, true, true, false, false], "4 observes");
 }
 
 #[test]
@@ -341,6 +343,64 @@ fn zk_2080_a_change_during_synchronization_reaches_who_comes_meanwhile() {
             "->9 COMMITANDACTIVATE 0x200000001 3"
         ]
     );
+}
+
+#[test]
+fn what_is_only_proposed_does_not_take_effect_with_uptodate() {
+    // A leader of this kind does not tell of it.
+    let mut bench = leading();
+    let next = voters(&[1, 2, 3, 5], zxid(2, 1));
+    propose(&mut bench, &next);
+    bench.synced();
+    bench.introduce(LinkId(9), ServerId(5), 0);
+    bench.promise_and_see(LinkId(9), zxid(1, 2), |config| {
+        let told = Membership::from_bytes(config).expect("a membership");
+        assert_eq!(told.version(), zxid(2, 0).0);
+    });
+
+    // One of Apache's does.
+    let mut bench = Bench::with(enabled(ONE), log_of(2));
+    bench.find_leader();
+    bench.accept(5);
+    bench.leader_says(LeaderPacket::Diff { zxid: zxid(1, 2) });
+    let next = voters(&[1, 2], zxid(5, 1));
+    propose_to(&mut bench, &next);
+    bench.leader_says(LeaderPacket::NewLeader {
+        zxid: zxid(5, 0),
+        config: next.to_bytes(),
+    });
+    bench.synced();
+    bench.leader_says(LeaderPacket::UpToDate);
+    assert_eq!(bench.said(), ["=> ACK 0x500000000", "serve under 3"]);
+    assert_eq!(bench.peer.membership().version(), 0);
+}
+
+#[test]
+fn a_proposed_membership_goes_with_its_proposal() {
+    let next = voters(&[2, 5], zxid(5, 1));
+    let mut bench = following();
+    propose_to(&mut bench, &next);
+    bench.synced();
+    bench.peer.handle_link_closed(LINK, 0);
+    // 5 would have to be heard while it counts.
+    bench.find_leader();
+    assert_eq!(bench.peer.leader(), None);
+    for from in [TWO, THREE, ServerId(5)] {
+        bench.hear_leader_of(from, THREE);
+    }
+    bench.accept(6);
+    bench.leader_says(LeaderPacket::Trunc { zxid: zxid(1, 2) });
+    assert_eq!(bench.said(), ["cut 0x100000002"]);
+    assert_eq!(bench.synced(), ["seen 0x0"], "behind the cut");
+    bench.peer.handle_link_closed(LINK, 0);
+    bench.find_leader();
+    assert_eq!(bench.peer.leader(), Some(THREE));
+
+    // The same if a crash has taken the proposal.
+    let mut bench = Bench::started(enabled(ONE), log_of(2), Some(next));
+    assert_eq!(bench.said(), ["seen 0x0"]);
+    bench.find_leader();
+    assert_eq!(bench.peer.leader(), Some(THREE));
 }
 
 #[test]

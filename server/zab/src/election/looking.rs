@@ -113,7 +113,7 @@ impl Election {
 
     pub(super) fn hear(&mut self, from: ServerId, heard: &Notification, now_ms: u64) {
         if !self.memberships.is_voter(heard.vote.leader) {
-            return;
+            return self.hear_without_candidate(heard, now_ms);
         }
         match heard.state {
             PeerState::Looking => self.hear_candidate(from, Heard::from(heard), now_ms),
@@ -121,6 +121,22 @@ impl Election {
                 self.hear_leader(from, Heard::from(heard), now_ms)
             }
             PeerState::Observing => {}
+        }
+    }
+
+    /// A server that may vote has nobody to vote for, as it can lead only in a membership that is
+    /// proposed. It counts no votes of older rounds, so its round is taken up all the same.
+    fn hear_without_candidate(&mut self, heard: &Notification, now_ms: u64) {
+        if let Phase::Looking(looking) = &mut self.phase
+            && heard.state == PeerState::Looking
+            && heard.round > self.round
+            && !looking.standing.is_lost()
+        {
+            self.round = heard.round;
+            looking.votes.clear();
+            let own = looking.own;
+            self.propose(own, now_ms);
+            self.conclude(true, now_ms);
         }
     }
 
@@ -262,7 +278,9 @@ impl Election {
     }
 }
 
-/// Whether one vote's candidate goes before another's.
+/// Whether one vote's candidate goes before another's, and any before none: a server that cannot
+/// lead itself, since it has a vote only in a membership that is proposed, may have the longest log,
+/// and must not stand in the way of those who can.
 fn is_better(new: &Vote, old: &Vote, memberships: &Memberships) -> bool {
     let committed = memberships.committed();
     let weight = match committed.is_voter(new.leader) {
@@ -270,5 +288,5 @@ fn is_better(new: &Vote, old: &Vote, memberships: &Memberships) -> bool {
         false => memberships.last_seen().quorums().weight(new.leader),
     };
     let rank = |vote: &Vote| (vote.epoch, vote.zxid, vote.leader);
-    weight != 0 && rank(new) > rank(old)
+    weight != 0 && (old.leader == ServerId::NONE || rank(new) > rank(old))
 }

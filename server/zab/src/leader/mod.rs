@@ -84,9 +84,9 @@ impl Leading {
         matches!(self.phase, Phase::Broadcast(_))
     }
 
-    /// Whether a server has a learner that is in step.
+    /// Whether a server follows in step, so that it could vote.
     pub(crate) fn is_synced(&self, sid: ServerId) -> bool {
-        self.learners.any(sid, Learner::has_joined)
+        (self.learners).any(sid, |learner| learner.has_joined() && !learner.is_observer)
     }
 
     pub(crate) fn handle_accepted(&mut self, core: &Core, link: LinkId, now_ms: u64) {

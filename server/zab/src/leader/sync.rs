@@ -194,9 +194,15 @@ impl Leading {
         learner.covered = end.max(base);
         learner.state = State::Syncing;
         learner.deadline_ms = now_ms + core.init_ms();
+        // What is only proposed takes effect with its commit, and not with UPTODATE; before the epoch
+        // has begun, the beginning is that commit.
+        let membership = match &self.phase {
+            Phase::Broadcast(_) => core.membership(),
+            _ => core.memberships().last_seen(),
+        };
         let packet = LeaderPacket::NewLeader {
             zxid: Zxid(epoch << 32),
-            config: core.memberships().last_seen().to_bytes(),
+            config: membership.to_bytes(),
         };
         core.tell_learner(link, packet);
     }

@@ -213,7 +213,7 @@ impl Sync {
         if core.accepted_epoch < epoch {
             core.accept_epoch(epoch);
         }
-        if core.current_epoch < epoch {
+        if core.current_epoch < epoch || !core.votes {
             core.join_epoch(epoch);
         }
         core.votes = true;
@@ -270,7 +270,12 @@ impl Sync {
         let zxid = Zxid(self.epoch << 32);
         core.tell_leader(link, LearnerPacket::Ack { zxid });
         core.election.refresh(self.epoch);
+        // Apache's leaders tell of one that is proposed and not committed, too.
+        let is_open = |core: &Core, version: Zxid| {
+            version > self.committed && core.log.get(version).is_some()
+        };
         if let Some(membership) = self.seen.take()
+            && !is_open(core, Zxid(membership.version()))
             && !core.activate(membership, now_ms)
         {
             return Err(Fault::RoleChanged);

@@ -69,6 +69,11 @@ impl Memberships {
         newer
     }
 
+    /// What was proposed is not to be: nothing is seen beyond the committed one any more.
+    pub fn forget_seen(&mut self) {
+        self.last_seen = self.committed.clone();
+    }
+
     /// A newer membership takes effect; an older one changes nothing. Returns the one before it.
     pub fn activate(&mut self, membership: Membership) -> Option<Membership> {
         if membership.version() <= self.committed.version() {

@@ -83,14 +83,17 @@ impl Bench {
     }
 
     pub fn with(settings: Settings, history: History) -> Self {
-        let peer = Peer::new(settings, membership(), None, history, 0);
-        let mut bench = Self {
-            peer,
-            now_ms: 0,
-            last_io: IoId(0),
-        };
+        let mut bench = Self::started(settings, history, None);
         bench.said();
         bench
+    }
+
+    pub fn started(settings: Settings, history: History, seen: Option<Membership>) -> Self {
+        Self {
+            peer: Peer::new(settings, membership(), seen, history, 0),
+            now_ms: 0,
+            last_io: IoId(0),
+        }
     }
 
     /// A member that has just been elected, by all.
@@ -150,19 +153,24 @@ impl Bench {
         own.expect("it looks for a leader")
     }
 
+    /// 3 leads, and 1 and 2 follow it.
     pub fn find_leader(&mut self) {
+        for from in [TWO, ONE, THREE] {
+            self.hear_leader_of(from, THREE);
+        }
+    }
+
+    pub fn hear_leader_of(&mut self, from: ServerId, leader: ServerId) {
         let vote = Vote {
-            leader: THREE,
+            leader,
             zxid: Zxid::ZERO,
             epoch: 9,
         };
-        for (from, state) in [
-            (TWO, PeerState::Following),
-            (ONE, PeerState::Following),
-            (THREE, PeerState::Leading),
-        ] {
-            self.hear_vote(from, state, vote, 77);
-        }
+        let state = match from == leader {
+            true => PeerState::Leading,
+            false => PeerState::Following,
+        };
+        self.hear_vote(from, state, vote, 77);
     }
 
     pub fn hear_vote(&mut self, from: ServerId, state: PeerState, vote: Vote, round: i64) {
@@ -265,6 +273,24 @@ impl Bench {
                 current_epoch,
             },
         );
+    }
+
+    /// The same, and looks at the membership in NEWLEADER.
+    pub fn promise_and_see(&mut self, link: LinkId, last: Zxid, see: impl Fn(&Bytes)) {
+        self.said();
+        self.promise(link, last, 0);
+        let mut seen = 0;
+        while let Some(effect) = self.peer.poll_effect() {
+            if let Effect::SendToLearner {
+                packet: LeaderPacket::NewLeader { config, .. },
+                ..
+            } = effect
+            {
+                see(&config);
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 1);
     }
 
     pub fn ack(&mut self, link: LinkId, zxid: Zxid) {
