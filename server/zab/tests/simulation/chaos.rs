@@ -2,6 +2,8 @@
 
 use lockkeeper_zab::RoleKind;
 
+use crate::disk::Durable;
+use crate::member::Member;
 use crate::net::Message;
 use crate::world::{Event, World};
 
@@ -48,8 +50,26 @@ impl World {
                     self.cut(link);
                 }
             }
+            11 if self.ensemble.empties && self.rng.one_in(4) => self.empty(member),
             _ => self.members[member].disk_ms = [2, 10, 600][self.rng.index(3)],
         }
+    }
+
+    /// A disk is lost, if no other is lost just now.
+    fn empty(&mut self, member: usize) {
+        let lost = |member: &Member| member.disk.durable.is_emptied;
+        if self.members.iter().any(lost) {
+            return;
+        }
+        self.reached("empty disk");
+        self.crash(member);
+        self.members[member].disk.durable = Durable {
+            is_emptied: true,
+            ..Durable::default()
+        };
+        self.checks.emptied(&self.members, member);
+        let ms = self.rng.between(10, 2_500);
+        self.after(ms, Event::Start(member));
     }
 
     /// A leader more often than others.

@@ -3,17 +3,18 @@
 //!
 //! `agreed` is what was delivered anywhere while it was served: the one history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use lockkeeper_wire::{LeaderPacket, LearnerPacket, ServerId, Zxid};
-use lockkeeper_zab::{Peer, Serving, Txn};
+use lockkeeper_zab::{Membership, Peer, Serving, Txn};
 
 use crate::disk::Write;
-use crate::world::Member;
+use crate::member::Member;
 
 pub(crate) struct Checks {
-    voters: usize,
+    /// The newest in force anywhere.
+    membership: Membership,
     start: Zxid,
     proposed: BTreeMap<Zxid, Bytes>,
     pub(crate) agreed: Vec<Txn>,
@@ -37,9 +38,9 @@ fn is_prefix(short: &[Txn], long: &[Txn]) -> bool {
 }
 
 impl Checks {
-    pub(crate) fn new(voters: usize, members: usize, start: Zxid) -> Self {
+    pub(crate) fn new(members: usize, membership: Membership, start: Zxid) -> Self {
         Self {
-            voters,
+            membership,
             start,
             proposed: BTreeMap::new(),
             agreed: Vec::new(),
@@ -48,6 +49,13 @@ impl Checks {
             durable: vec![0; members],
             compared: vec![0; members],
             acked: vec![(Zxid::ZERO, 0); members],
+        }
+    }
+
+    /// A membership is in force.
+    pub(crate) fn activated(&mut self, membership: &Membership) {
+        if membership.version() > self.membership.version() {
+            self.membership = membership.clone();
         }
     }
 
@@ -127,6 +135,12 @@ impl Checks {
     pub(crate) fn durable_changed(&mut self, members: &[Member], member: usize) {
         self.durable[member] = 0;
         self.z9_quorum_holds(members);
+    }
+
+    /// A member's disk is lost, and with it what the member said.
+    pub(crate) fn emptied(&mut self, members: &[Member], member: usize) {
+        self.acked[member] = (Zxid::ZERO, 0);
+        self.durable_changed(members, member);
     }
 
     pub(crate) fn synced(&mut self, member: &mut Member, ticket: u64) {
@@ -231,22 +245,26 @@ impl Checks {
         self.established.push((epoch, history.to_vec()));
     }
 
-    /// Z9: what is committed is durable with a quorum, at every moment.
+    /// Z9: what is committed is durable with a quorum, at every moment. Of a disk that was emptied
+    /// that cannot be said, and nothing is counted on it until it holds something again.
     fn z9_quorum_holds(&mut self, members: &[Member]) {
         let agreed = &self.agreed;
-        let mut holders = 0;
+        let mut holders = BTreeSet::new();
         for (durable, member) in self.durable.iter_mut().zip(members) {
             let history = &member.disk.durable.history;
             *durable = (*durable).min(history.len());
             while *durable < agreed.len() && history.get(*durable) == Some(&agreed[*durable]) {
                 *durable += 1;
             }
-            holders += usize::from(member.is_voter && *durable == agreed.len());
+            if *durable == agreed.len() || member.disk.durable.is_emptied {
+                holders.insert(member.sid);
+            }
         }
         assert!(
-            holders > self.voters / 2,
-            "{holders} of {} voters hold all that is committed",
-            self.voters
+            self.membership
+                .quorums()
+                .is_reached(|sid| holders.contains(&sid)),
+            "{holders:?} hold all that is committed"
         );
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Durable {
     pub(crate) image_zxid: Zxid,
     pub(crate) accepted_epoch: i64,
     pub(crate) current_epoch: i64,
+    /// Whether it was emptied under a member, which has not caught up since.
+    pub(crate) is_emptied: bool,
 }
 
 impl Durable {
@@ -72,7 +74,10 @@ impl Disk {
                 durable.history = history.clone();
             }
             Write::Accepted(epoch) => durable.accepted_epoch = *epoch,
-            Write::Current(epoch) => durable.current_epoch = *epoch,
+            Write::Current(epoch) => {
+                durable.current_epoch = *epoch;
+                durable.is_emptied = false;
+            }
         }
         Some((io, write))
     }
@@ -88,7 +93,7 @@ impl Disk {
             accepted_epoch: durable.accepted_epoch,
             current_epoch: durable.current_epoch,
             recent: log[log.len() - kept..].to_vec(),
-            votes: true,
+            votes: !durable.is_emptied,
         }
     }
 

@@ -116,9 +116,12 @@ impl World {
             Effect::Forwarded { .. }
             | Effect::Touched { .. }
             | Effect::Revalidate { .. }
-            | Effect::Revalidated { .. }
-            | Effect::MembershipSeen { .. }
-            | Effect::MembershipChanged { .. } => {}
+            | Effect::Revalidated { .. } => {}
+            Effect::MembershipSeen { membership } => self.members[member].seen = Some(membership),
+            Effect::MembershipChanged { membership } => {
+                self.checks.activated(&membership);
+                self.members[member].config = membership;
+            }
         }
     }
 

@@ -1,8 +1,11 @@
 //! The life of a member: it starts, its disk keeps up, clients ask it for things, it crashes.
 
 use bytes::Bytes;
-use lockkeeper_wire::{SessionId, Zxid};
-use lockkeeper_zab::{Peer, Settings, Txn};
+use lockkeeper_wire::txn::{SetDataTxn, TxnHeader};
+use lockkeeper_wire::{OpCode, Record, SessionId, Txn as Body, TxnEntry, Zxid};
+use lockkeeper_zab::{Memberships, Peer, Settings, Txn};
+
+use crate::member;
 
 use crate::net::Message;
 use crate::world::{Event, World};
@@ -20,8 +23,8 @@ impl World {
             ..self.settings.clone()
         };
         this.store = this.disk.durable.history.clone();
-        let membership = self.membership.clone();
-        this.peer = Some(Peer::new(settings, membership, None, history, self.now_ms));
+        let (config, seen) = (this.config.clone(), this.seen.clone());
+        this.peer = Some(Peer::new(settings, config, seen, history, self.now_ms));
         self.checks.forget_store(member);
         self.drain(member);
     }
@@ -104,6 +107,9 @@ impl World {
         for _ in 0..self.rng.between(1, 4) {
             self.propose(member);
         }
+        if self.ensemble.changes && self.rng.one_in(20) {
+            self.change_membership(member);
+        }
         if self.rng.one_in(4) && self.members[member].serving.is_some() {
             let ticket = self.next_ticket;
             self.next_ticket += 1;
@@ -125,5 +131,53 @@ impl World {
         self.checks.proposed(&self.members[member], &txn);
         self.input(member, |peer, now| peer.propose(txn, None, now));
         Some(zxid)
+    }
+
+    /// Proposes that others vote, if enough of them are in step.
+    fn change_membership(&mut self, member: usize) {
+        let this = &self.members[member];
+        let Some(peer) = this
+            .peer
+            .as_ref()
+            .filter(|_| this.paused_until_ms <= self.now_ms)
+        else {
+            return;
+        };
+        let is_changing = peer.memberships().is_none_or(Memberships::is_changing);
+        let (Some(zxid), false) = (peer.next_zxid(), is_changing) else {
+            return;
+        };
+        let rng = &mut self.rng;
+        let kinds: Vec<_> = (1..=self.members.len())
+            .map(|sid| (sid, rng.below(3)))
+            .collect();
+        if kinds.iter().all(|(_, kind)| *kind != 0) {
+            return;
+        }
+        let named = kinds.iter().filter(|(_, kind)| *kind < 2);
+        let next = member::membership(named.map(|(sid, kind)| (*sid, *kind == 0)), zxid);
+        if !next.quorums().is_reached(|sid| peer.is_synced(sid)) {
+            return;
+        }
+        self.reached("change");
+        let entry = TxnEntry {
+            header: TxnHeader {
+                client_id: SessionId(1),
+                cxid: 1,
+                zxid,
+                time_ms: 1,
+                op: i32::from(OpCode::Reconfig),
+            },
+            txn: Body::Reconfig(SetDataTxn {
+                path: "/zookeeper/config".into(),
+                data: Some(next.to_bytes()),
+                version: -1,
+            }),
+            digest: None,
+        };
+        let bytes = entry.to_bytes();
+        let txn = Txn { zxid, bytes };
+        self.checks.proposed(&self.members[member], &txn);
+        self.input(member, |peer, now| peer.propose(txn, Some(next), now));
     }
 }

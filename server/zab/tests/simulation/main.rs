@@ -9,6 +9,7 @@ mod checks;
 mod disk;
 mod effects;
 mod life;
+mod member;
 mod net;
 mod rng;
 mod world;
@@ -16,6 +17,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use member::Ensemble;
 use world::World;
 
 /// Simulated time in which things go wrong, ms.
@@ -29,14 +31,14 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 /// Tries seeds, each in an ensemble of this size.
-fn simulate(voters: usize, observers: usize, seeds: u64) -> BTreeMap<&'static str, u64> {
+fn simulate(ensemble: Ensemble, seeds: u64) -> BTreeMap<&'static str, u64> {
     let range = match setting("LOCKKEEPER_ZAB_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..setting("LOCKKEEPER_ZAB_SEEDS").unwrap_or(seeds),
     };
     let mut reach = BTreeMap::new();
     for seed in range {
-        let run = catch_unwind(AssertUnwindSafe(|| run(seed, voters, observers)));
+        let run = catch_unwind(AssertUnwindSafe(|| run(seed, &ensemble)));
         match run {
             Ok(world) => {
                 for (what, count) in world.reach {
@@ -45,9 +47,7 @@ fn simulate(voters: usize, observers: usize, seeds: u64) -> BTreeMap<&'static st
                 *reach.entry("transaction").or_insert(0) += world.checks.agreed.len() as u64;
             }
             Err(panic) => {
-                eprintln!(
-                    "LOCKKEEPER_ZAB_SEED={seed} fails with {voters} voters and {observers} observers"
-                );
+                eprintln!("LOCKKEEPER_ZAB_SEED={seed} fails with {ensemble:?}");
                 resume_unwind(panic);
             }
         }
@@ -56,8 +56,8 @@ fn simulate(voters: usize, observers: usize, seeds: u64) -> BTreeMap<&'static st
     reach
 }
 
-fn run(seed: u64, voters: usize, observers: usize) -> World {
-    let mut world = World::new(seed, voters, observers);
+fn run(seed: u64, ensemble: &Ensemble) -> World {
+    let mut world = World::new(seed, ensemble);
     world.trace = setting("LOCKKEEPER_ZAB_SEED").is_some();
     world.run_until(FAULTS_MS);
     world.calm_down();
@@ -109,20 +109,60 @@ fn settle(world: &mut World) {
 
 #[test]
 fn three_members_agree() {
-    simulate(3, 0, 150);
+    let ensemble = Ensemble {
+        voters: 3,
+        ..Ensemble::default()
+    };
+    simulate(ensemble, 150);
 }
 
 #[test]
 fn five_members_agree() {
-    simulate(5, 0, 60);
+    let ensemble = Ensemble {
+        voters: 5,
+        ..Ensemble::default()
+    };
+    simulate(ensemble, 50);
 }
 
 #[test]
 fn members_and_observers_agree() {
-    simulate(3, 1, 60);
+    let ensemble = Ensemble {
+        voters: 3,
+        observers: 1,
+        ..Ensemble::default()
+    };
+    simulate(ensemble, 50);
 }
 
 #[test]
 fn one_member_agrees_with_itself() {
-    simulate(1, 0, 10);
+    let ensemble = Ensemble {
+        voters: 1,
+        ..Ensemble::default()
+    };
+    simulate(ensemble, 10);
+}
+
+#[test]
+fn members_whose_disks_are_emptied_agree() {
+    let ensemble = Ensemble {
+        voters: 3,
+        empties: true,
+        ..Ensemble::default()
+    };
+    let reach = simulate(ensemble, 50);
+    assert!(reach["empty disk"] > 0);
+}
+
+#[test]
+fn members_that_change_agree() {
+    let ensemble = Ensemble {
+        voters: 3,
+        strangers: 2,
+        changes: true,
+        ..Ensemble::default()
+    };
+    let reach = simulate(ensemble, 50);
+    assert!(reach["change"] > 0);
 }

@@ -4,12 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use lockkeeper_wire::{Notification, ServerId, Zxid};
-use lockkeeper_zab::{
-    ElectionSettings, LinkId, Membership, Peer, RoleKind, Serving, Settings, Txn,
-};
+use lockkeeper_zab::{ElectionSettings, LinkId, Peer, RoleKind, Settings, Txn};
 
 use crate::checks::Checks;
-use crate::disk::{Disk, Durable};
+use crate::member::{Ensemble, Member};
 use crate::net::{Message, Net};
 use crate::rng::Rng;
 
@@ -52,28 +50,6 @@ pub(crate) enum Event {
     },
 }
 
-/// One member and what surrounds it.
-pub(crate) struct Member {
-    pub(crate) sid: ServerId,
-    pub(crate) peer: Option<Peer>,
-    pub(crate) disk: Disk,
-    pub(crate) store: Vec<Txn>,
-    pub(crate) is_listening: bool,
-    pub(crate) is_voter: bool,
-    pub(crate) serving: Option<Serving>,
-    /// Images read and kept, by their link.
-    pub(crate) images: BTreeMap<LinkId, Vec<Txn>>,
-    /// Where an image on its way ends, as the packet before it said.
-    pub(crate) life: u64,
-    pub(crate) dial: u64,
-    pub(crate) paused_until_ms: u64,
-    /// Crashes after so many effects more.
-    pub(crate) crash_in: Option<u64>,
-    /// Open syncs, and what was delivered anywhere when they began.
-    pub(crate) syncs: BTreeMap<u64, usize>,
-    pub(crate) disk_ms: u64,
-}
-
 pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) now_ms: u64,
@@ -84,7 +60,7 @@ pub(crate) struct World {
     pub(crate) loads: bool,
     pub(crate) chaos_ms: u64,
     pub(crate) trace: bool,
-    pub(crate) membership: Membership,
+    pub(crate) ensemble: Ensemble,
     pub(crate) settings: Settings,
     events: BinaryHeap<Reverse<(u64, u64)>>,
     bodies: BTreeMap<u64, Event>,
@@ -97,19 +73,9 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, voters: usize, observers: usize) -> Self {
+    pub(crate) fn new(seed: u64, ensemble: &Ensemble) -> Self {
         let mut rng = Rng::new(seed);
-        let mut text = String::new();
-        for sid in 1..=voters + observers {
-            let role = if sid <= voters {
-                "participant"
-            } else {
-                "observer"
-            };
-            text += &format!("server.{sid}=m{sid}:1:2:{role}\n");
-        }
-        text += "version=0";
-        let membership: Membership = text.parse().expect("a membership");
+        let membership = ensemble.membership();
         let start = match rng.one_in(4) {
             // Close to the end of an epoch.
             true => Zxid::new(1, u32::MAX - rng.between(2, 40) as u32),
@@ -119,6 +85,7 @@ impl World {
             tick_ms: 200,
             init_limit: 10,
             sync_limit: 5,
+            reconfig_enabled: ensemble.changes,
             recent_max: [2, 10, 500][rng.index(3)],
             recent_bytes_max: [40, 1 << 20][rng.index(2)],
             election: ElectionSettings {
@@ -128,41 +95,20 @@ impl World {
             },
             ..Settings::new(ServerId(0))
         };
-        let members = (1..=voters + observers).map(|sid| Member {
-            sid: ServerId(sid as i64),
-            peer: None,
-            disk: Disk {
-                durable: Durable {
-                    image_zxid: start,
-                    accepted_epoch: i64::from(start.epoch()),
-                    current_epoch: i64::from(start.epoch()),
-                    ..Durable::default()
-                },
-                ..Disk::default()
-            },
-            store: Vec::new(),
-            is_listening: false,
-            is_voter: sid <= voters,
-            serving: None,
-            images: BTreeMap::new(),
-            life: 0,
-            dial: 0,
-            paused_until_ms: 0,
-            crash_in: None,
-            syncs: BTreeMap::new(),
-            disk_ms: 2,
-        });
+        let sids = 1..=ensemble.members() as i64;
         let mut world = Self {
             chaos_ms: rng.between(100, 1_500),
             rng,
             now_ms: 1,
-            members: members.collect(),
+            members: sids
+                .map(|sid| Member::new(ServerId(sid), start, membership.clone()))
+                .collect(),
             net: Net::default(),
-            checks: Checks::new(voters, voters + observers, start),
+            checks: Checks::new(ensemble.members(), membership, start),
+            ensemble: *ensemble,
             is_calm: false,
             loads: true,
             trace: false,
-            membership,
             settings,
             events: BinaryHeap::new(),
             bodies: BTreeMap::new(),
