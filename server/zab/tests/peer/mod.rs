@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+pub mod change;
 mod show;
 
 use bytes::Bytes;
