@@ -1,13 +1,16 @@
 //! `tidy`: the rules about structure that no compiler checks.
 //!
 //! Which crate may use which, what a pure crate may not touch, where tokio may appear, that unsafe
-//! code is forbidden everywhere but at the border to other languages. The rules are the tables in
+//! code is forbidden everywhere but at the border to other languages, that the tests which
+//! `docs/guarantees.md` names exist. The rules are the tables in
 //! [`table`]; a new crate must get a line there before it can join the workspace.
 
 mod manifest;
+mod promises;
 mod rules;
 mod table;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,6 +78,7 @@ pub(crate) fn run() -> Result<()> {
             pure.push(member);
         }
     }
+    check_promises(&root, &members, &mut complaints)?;
     for complaint in &complaints {
         println!("{complaint}");
     }
@@ -86,6 +90,25 @@ pub(crate) fn run() -> Result<()> {
         "tidy: {} crates and {files} files are in order",
         members.len()
     );
+    Ok(())
+}
+
+/// Looks for the tests that the promises name in all code, tests included.
+fn check_promises(root: &Path, members: &[Member], complaints: &mut Vec<Complaint>) -> Result<()> {
+    let mut functions = BTreeSet::new();
+    for member in members {
+        for folder in ["src", "tests"].map(|name| root.join(&member.folder).join(name)) {
+            if !folder.is_dir() {
+                continue;
+            }
+            for path in rust_files(&folder)? {
+                let text = fs::read_to_string(path)?;
+                functions.extend(promises::functions(&text).map(str::to_owned));
+            }
+        }
+    }
+    let page = fs::read_to_string(root.join(promises::PAGE))?;
+    promises::check(&page, &functions, complaints);
     Ok(())
 }
 
