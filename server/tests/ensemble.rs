@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
-use common::binary::{Binary, free_port, run};
+use common::binary::{Binary, Reserved, reserve, run};
 use common::{Client, create, handshake, set, until};
 use lockkeeper_wire::request::SyncPath;
 use lockkeeper_wire::{ErrorCode, Request};
@@ -14,7 +14,8 @@ use lockkeeper_wire::{ErrorCode, Request};
 /// All members, running or not.
 struct Ensemble {
     dir: tempfile::TempDir,
-    ports: Vec<u16>,
+    /// For learners, for elections and for clients.
+    ports: Vec<[Reserved; 3]>,
     members: Vec<Option<Binary>>,
 }
 
@@ -28,14 +29,15 @@ impl Ensemble {
         );
         let mut ports = Vec::new();
         for (index, role) in roles.iter().enumerate() {
-            let [quorum, election, client] = [(); 3].map(|()| free_port());
+            let reserved = [(); 3].map(|()| reserve());
+            let [quorum, election, client] = reserved.each_ref().map(Reserved::port);
             let sid = index + 1;
             writeln!(
                 lines,
                 "server.{sid}=127.0.0.1:{quorum}:{election}:{role};127.0.0.1:{client}"
             )
             .expect("memory");
-            ports.push(client);
+            ports.push(reserved);
         }
         for index in 0..roles.len() {
             let data = dir.path().join(format!("{index}"));
@@ -60,12 +62,13 @@ impl Ensemble {
     fn restart(&mut self, index: usize) {
         let config = self.dir.path().join(format!("{index}.cfg"));
         let log = self.dir.path().join(format!("{index}.log"));
-        let member = Binary::start([config], self.ports[index], &log);
+        let member = Binary::start([config], self.address(index).port(), &log);
         self.members[index] = Some(member);
     }
 
     fn address(&self, index: usize) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.ports[index]))
+        let [_, _, client] = &self.ports[index];
+        SocketAddr::from(([127, 0, 0, 1], client.port()))
     }
 
     fn running(&self) -> impl Iterator<Item = usize> {
@@ -259,14 +262,13 @@ fn an_election_port_that_is_taken_ends_the_server_as_supervisors_know_it() {
     let dir = tempfile::tempdir().expect("a directory");
     let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = taken.local_addr().expect("an address").port();
+    let free = [(); 4].map(|()| reserve());
+    let [quorum, client, other, another] = free.each_ref().map(Reserved::port);
     let text = format!(
         "dataDir={}\ntickTime=500\ninitLimit=5\nsyncLimit=5\nelectionPortBindRetry=2\n\
-         server.1=127.0.0.1:{}:{port};127.0.0.1:{}\nserver.2=127.0.0.1:{}:{}\n",
+         server.1=127.0.0.1:{quorum}:{port};127.0.0.1:{client}\n\
+         server.2=127.0.0.1:{other}:{another}\n",
         dir.path().display(),
-        free_port(),
-        free_port(),
-        free_port(),
-        free_port(),
     );
     std::fs::write(dir.path().join("myid"), "1").expect("a file");
     let config = dir.path().join("zoo.cfg");

@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
+use socket2::{Domain, Socket, Type};
+
 use super::until;
 
 /// A running program; killed when dropped.
@@ -26,6 +28,27 @@ pub fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Output {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("an address").port()
+}
+
+/// A port that nobody else is given while this lives, and that one server can listen on, again and
+/// again.
+#[derive(Debug)]
+pub struct Reserved(Socket);
+
+/// Reserves a port. The socket is bound and never listens, and lets another be bound like it.
+pub fn reserve() -> Reserved {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_reuse_address(true).expect("an option");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).expect("a port");
+    Reserved(socket)
+}
+
+impl Reserved {
+    pub fn port(&self) -> u16 {
+        let address = self.0.local_addr().expect("an address");
+        address.as_socket().expect("an IP address").port()
+    }
 }
 
 impl Binary {

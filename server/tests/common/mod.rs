@@ -170,6 +170,7 @@ impl Client {
                 Ok(0) => return None,
                 Ok(len) => self.deframer.buffer_mut().extend_from_slice(&piece[..len]),
                 Err(error) if is_gone(&error) => return None,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => panic!("no frame and no end: {error}"),
             }
         }
