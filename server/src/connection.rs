@@ -309,9 +309,7 @@ impl Connection {
                 return Ok(());
             }
         };
-        // Alone, this server need not ask anybody how far the others are.
-        let here = is_read(&request) || (shared.standalone && matches!(request, Request::Sync(_)));
-        if here && self.link.outstanding.load(Ordering::Acquire) == 0 {
+        if is_read(&request) && self.link.outstanding.load(Ordering::Acquire) == 0 {
             let tree = tree.get_or_insert_with(|| read(&shared.store));
             // The tree may be another one since this connection was told to end.
             if self.link.closing.load(Ordering::Acquire) {

@@ -48,8 +48,6 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) limits: Limits,
     pub(crate) skip_acl: bool,
-    /// Whether this is an ensemble of one.
-    pub(crate) standalone: bool,
     /// The digest of the super user, `super:hash`.
     pub(crate) super_digest: Option<String>,
     /// Requests in the replica, of all connections.

@@ -111,7 +111,6 @@ impl Server {
             registry: Registry::default(),
             limits: limits(config),
             skip_acl: config.access.acl_skip,
-            standalone: config.ensemble.is_none(),
             super_digest: config
                 .access
                 .super_digest

@@ -148,13 +148,16 @@ impl Replica {
 /// The first session id of a run: server id, 40 bits of the clock, 16 bits of counter.
 ///
 /// Apache takes a monotonic clock that starts anew with the machine; the wall clock never gives the
-/// ids of an earlier run again unless it is set back; no id of a session alive is given even then.
+/// ids of an earlier run again unless it is set back. Then the ids go on behind those of the sessions
+/// alive, by as many as there have been transactions: each session took one, so no id is given again
+/// that was given since the oldest of them. An id that came again would come with its password.
 pub(crate) fn first_session(server_id: u8, wall_ms: i64, store: &Store) -> i64 {
     let clock = ((wall_ms as u64) << 24) >> 8;
     let first = ((u64::from(server_id) << 56) | clock) as i64;
     let alive = store.sessions().map(|(session, _)| session.0);
     let own = alive.filter(|id| id >> 56 == first >> 56);
-    own.max().map_or(first, |last| first.max(last + 1))
+    let behind = |last: i64| last + 1 + i64::from(store.last_zxid().counter());
+    own.max().map_or(first, |last| first.max(behind(last)))
 }
 
 #[cfg(test)]
@@ -185,8 +188,43 @@ mod tests {
         assert_eq!(first, 0x0100_0000_1388_0000);
         begin(&mut store, 1, first + 7);
         begin(&mut store, 2, 0x0200_0000_1388_0000);
-        assert_eq!(first_session(1, 5000, &store), first + 8);
-        assert_eq!(first_session(1, 1, &store), first + 8);
+        assert_eq!(first_session(1, 5000, &store), first + 8 + 2);
+        assert_eq!(first_session(1, 1, &store), first + 8 + 2);
         assert_eq!(first_session(1, 5001, &store), first + (1 << 16));
+    }
+
+    /// The ids of sessions that have ended are known to their clients, who may come back.
+    #[test]
+    fn a_clock_set_back_gives_no_id_of_a_session_that_has_ended() {
+        let mut store = Store::new(1);
+        let mut zxid = 0;
+        let mut write = |store: &mut Store, id: i64, txn: Txn| {
+            zxid += 1;
+            let header = TxnHeader {
+                client_id: SessionId(id),
+                cxid: 0,
+                zxid: Zxid(zxid),
+                time_ms: 0,
+                op: txn.op().into(),
+            };
+            let digest = None;
+            store.apply(&TxnEntry {
+                header,
+                txn,
+                digest,
+            });
+        };
+        let alive = first_session(1, 5000, &store);
+        write(&mut store, alive, Txn::CreateSession(1000));
+        let mut given = vec![alive];
+        for _ in 0..5 {
+            let first = first_session(1, 1, &store);
+            for id in first..first + 3 {
+                assert!(!given.contains(&id), "{id:x} of {given:x?}");
+                given.push(id);
+                write(&mut store, id, Txn::CreateSession(1000));
+                write(&mut store, id, Txn::CloseSession(None));
+            }
+        }
     }
 }

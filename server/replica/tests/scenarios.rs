@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{TICK_MS, TIMEOUT_MS, World, create, read, set};
+use common::{TICK_MS, TIMEOUT_MS, World, create, read, set, sync};
 use lockkeeper_store::ConnectionId;
 use lockkeeper_wire::{CreateMode, ErrorCode, Request, SessionId, Xid};
 
@@ -160,6 +160,23 @@ fn a_session_whose_link_breaks_keeps_its_full_timeout() {
     }
     world.tick(900 + EXPIRED_MS);
     assert_eq!(world.replica.outstanding(), 1);
+}
+
+/// A client that lost the reply of a create asks behind a sync whether the znode is there. Were the
+/// create of its last connection still under way, it would be made twice.
+#[test]
+fn a_sync_shows_what_the_connection_before_had_under_way() {
+    let mut world = World::new();
+    let one = world.connected(1);
+    world.submit(one, 1, create("/lost", PERSISTENT));
+    let two = ConnectionId(3);
+    world.handshake(two, world.session(one));
+    world.granted(two);
+    world.submit(two, 2, sync());
+    world.submit(two, 3, read("/lost", false));
+    assert_eq!(world.replies(two), []);
+    world.commit();
+    assert_eq!(world.replies(two), [(2, 0), (3, 0)]);
 }
 
 #[test]

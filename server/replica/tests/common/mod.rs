@@ -11,7 +11,7 @@ use lockkeeper_replica::{
     Clients, Effect, IoId, Limits, Now, Peer, PeerInput, Replica, Settings, session_password,
 };
 use lockkeeper_store::{ConnectionId, PrepSettings, Store, Watches};
-use lockkeeper_wire::request::{CreateRequest, PathWatch, SetDataRequest};
+use lockkeeper_wire::request::{CreateRequest, PathWatch, SetDataRequest, SyncPath};
 use lockkeeper_wire::{
     Acl, ConnectRequest, ConnectResponse, CreateMode, Deframer, Id, Reader, Record, ReplyHeader,
     Request, SessionId, Xid, Zxid,
@@ -313,4 +313,9 @@ pub fn read(path: &str, watch: bool) -> Request {
         path: path.into(),
         watch,
     })
+}
+
+pub fn sync() -> Request {
+    let path = Some("/".into());
+    Request::Sync(SyncPath { path })
 }
