@@ -352,8 +352,12 @@ impl Snapshotter {
     }
 }
 
-/// Writes a state as a snapshot and removes what it makes unnecessary.
-pub(crate) fn snapshot_of<D: Disk>(
+/// Writes a state as a snapshot and removes what it makes unnecessary: all but `kept` snapshots, and
+/// the logs that none of these needs; nothing for `None`.
+///
+/// # Errors
+/// Those of the journal. What was written by then does no harm.
+pub fn snapshot_of<D: Disk>(
     disk: &D,
     settings: &JournalSettings,
     frozen: &Store,

@@ -5,7 +5,8 @@
 //! | [`config`] | flags and `zoo.cfg`, read once into [`Config`] |
 //! | [`error`] | why the server does not start, and the exit code that says so |
 //! | [`words`] | answers to the four-letter words |
-//! | [`server`] | recovery, threads, and the way they end |
+//! | [`recovery`] | the state of a server from its files, on any disk |
+//! | [`server`] | threads, and the way they end |
 //! | [`embed`] | a server inside another program |
 //!
 //! Five kinds of thread: `lk-io-*` serve connections and answer reads, `lk-replica` owns the
@@ -37,7 +38,7 @@ mod member;
 mod node;
 mod outgoing;
 mod peers;
-mod recovery;
+pub mod recovery;
 pub mod server;
 mod socket;
 mod status;
@@ -46,5 +47,6 @@ mod sync;
 pub mod words;
 
 pub use config::{Config, ConfigError};
+pub use disk::snapshot_of;
 pub use error::{Failure, StartError};
 pub use server::{Server, Stopper};

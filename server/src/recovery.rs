@@ -13,13 +13,13 @@ use crate::error::StartError;
 
 /// What a directory held.
 #[derive(Debug)]
-pub(crate) struct Recovery {
+pub struct Recovery {
     /// All of the log applied, whether it was committed or not.
-    pub(crate) store: Store,
+    pub store: Store,
     /// The state from which the log goes on.
-    pub(crate) base: Zxid,
+    pub base: Zxid,
     /// The end of the log, as many transactions as were asked for.
-    pub(crate) recent: VecDeque<Txn>,
+    pub recent: VecDeque<Txn>,
     /// There was no snapshot.
     fresh: bool,
     replayed: u64,
@@ -28,8 +28,11 @@ pub(crate) struct Recovery {
 /// Recovers a directory, and leaves one from which the next start can do the same.
 ///
 /// A member writes no snapshot of what may not be committed, and nothing ends there that is in no
-/// log.
-pub(crate) fn recover<D: Disk>(
+/// log. `seed` places names, as in [`Store::new`]; of the log's end `recent_max` are kept.
+///
+/// # Errors
+/// When the directory is in use, damaged or not accessible.
+pub fn recover<D: Disk>(
     disk: &D,
     files: &Settings,
     seed: u64,
@@ -56,7 +59,10 @@ pub(crate) fn recover<D: Disk>(
 }
 
 /// Loads what a directory holds.
-pub(crate) fn reload<D: Disk>(
+///
+/// # Errors
+/// When it is damaged or not accessible.
+pub fn reload<D: Disk>(
     recovered: &mut Recovered<D>,
     seed: u64,
     recent_max: usize,

@@ -11,6 +11,7 @@ mod interop;
 mod python;
 mod run;
 mod server;
+mod simulate;
 mod source;
 mod suites;
 mod test_c;
@@ -42,6 +43,9 @@ usage: cargo xtask COMMAND
   crash-loop --ensemble [--restarts N] [--seed N]
              the same with members of an ensemble, one, two or all three at a time: of ours once
              they can be members, until then of Apache's
+  simulate [--seeds N] [--from S]
+             run whole systems in simulated worlds, 100 unless told otherwise, on all cores;
+             --seed S shows one, --without KIND:N,... leaves faults out of it
   bench      measure our server beside Apache's; --only get,set  --runs N  --seconds N
   bench --recipes
              measure our recipes beside Curator's and kazoo's; --server apache and the same
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         ["interop", "--mixed"] => interop::run(&["mixed::", "--show-output"]),
         ["interop", ref filters @ ..] => interop::run(filters),
         ["crash-loop", ref flags @ ..] => crash_loop::run(flags),
+        ["simulate", ref words @ ..] => simulate::run(words),
         ["bench", ref options @ ..] => bench::run(options),
         _ => Err(USAGE.into()),
     };

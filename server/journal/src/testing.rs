@@ -144,9 +144,7 @@ impl SimDisk {
             dirs: state.dirs.clone(),
             ..State::default()
         };
-        SimDisk {
-            state: Arc::new(Mutex::new(fork)),
-        }
+        SimDisk::of(fork)
     }
 
     /// Disks that a power cut at this moment could leave, each without faults and locks.
@@ -181,11 +179,40 @@ impl SimDisk {
             });
             let mut tears = Random(seed ^ (index as u64) << 32);
             let image = state.image(&mut fates, &mut tears);
-            images.push(SimDisk {
-                state: Arc::new(Mutex::new(image)),
-            });
+            images.push(SimDisk::of(image));
         }
         images
+    }
+
+    /// One disk that a power cut at this moment could leave, drawn by `seed`.
+    pub fn image(&self, seed: u64) -> SimDisk {
+        let state = self.state();
+        let mut random = Random(seed);
+        // A power cut may keep nearly everything or lose nearly everything; a coin for each change
+        // alone would do neither.
+        let likely = random.below(3);
+        let fates: Vec<usize> = state
+            .choices()
+            .map(|n| match (likely, random.below(8)) {
+                (fate @ (0 | 1), 1..) => fate,
+                _ => random.below(n),
+            })
+            .collect();
+        let image = state.image(&mut fates.into_iter(), &mut Random(!seed));
+        SimDisk::of(image)
+    }
+
+    /// The disk that a power cut leaves when nothing survives that was not synced.
+    pub fn durable(&self) -> SimDisk {
+        let state = self.state();
+        let mut lost = std::iter::repeat(1);
+        SimDisk::of(state.image(&mut lost, &mut Random(0)))
+    }
+
+    fn of(state: State) -> SimDisk {
+        SimDisk {
+            state: Arc::new(Mutex::new(state)),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -209,8 +236,15 @@ impl State {
                 change.apply(&mut names);
             }
         }
+        let named: BTreeSet<usize> = names.values().copied().collect();
         let mut files = Vec::new();
-        for file in &self.files {
+        for (index, file) in self.files.iter().enumerate() {
+            if !named.contains(&index) {
+                // Nobody can find it again, but its changes have fates all the same.
+                file.pending.iter().for_each(|_| _ = fates.next());
+                files.push(Content::default());
+                continue;
+            }
             let mut content = file.durable.clone();
             let mut kept = BTreeMap::new();
             for (index, (offset, bytes)) in file.pending.iter().enumerate() {

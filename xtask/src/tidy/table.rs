@@ -82,7 +82,9 @@ const CRATES: &[Entry] = &[
     },
     shell(
         "lockkeeper-sim",
-        &[CHECK, REPLICA, JOURNAL, CLIENT, RECIPES, WIRE],
+        &[
+            CHECK, SERVER, REPLICA, STORE, JOURNAL, CLIENT, RECIPES, WIRE,
+        ],
     ),
     shell(E2E, &[CHECK, CLIENT, RECIPES, WIRE]),
     shell("lockkeeper-bench", &[CLIENT, RECIPES, WIRE, E2E]),
