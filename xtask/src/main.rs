@@ -41,8 +41,7 @@ usage: cargo xtask COMMAND
              kill our server while it is written to, 200 times unless told otherwise, and
              look for every acknowledged write after each restart
   crash-loop --ensemble [--restarts N] [--seed N]
-             the same with members of an ensemble, one, two or all three at a time: of ours once
-             they can be members, until then of Apache's
+             the same with members of an ensemble, one, two or all three at a time
   simulate [--seeds N] [--from S]
              run whole systems in simulated worlds, 100 unless told otherwise, on all cores;
              --seed S shows one, --without KIND:N,... leaves faults out of it

@@ -58,14 +58,10 @@ pub(crate) fn compare(plan: &Plan<Work>) -> io::Result<()> {
         plan.wall.as_secs(),
         plan.kills
     );
-    let with_ours = plan.with_ours && Peer::Ours.has_ensembles();
-    if plan.with_ours && !with_ours {
-        println!("ours is left out: it cannot be a member of an ensemble yet");
-    }
     println!();
     let peers = [
         plan.with_apache.then_some(Peer::Apache39),
-        with_ours.then_some(Peer::Ours),
+        plan.with_ours.then_some(Peer::Ours),
     ];
     let mut bench = Bench {
         plan,

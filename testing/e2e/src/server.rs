@@ -40,20 +40,6 @@ impl Peer {
         peers.extend(Self::under_test());
         peers
     }
-
-    /// Those of `peers` that can be members of an ensemble.
-    pub fn with_ensembles(peers: Vec<Self>) -> Vec<Self> {
-        let can = |peer: &Self| peer.has_ensembles();
-        peers.into_iter().filter(can).collect()
-    }
-
-    /// Whether several servers of this make can elect a leader; ours serves alone so far.
-    pub fn has_ensembles(self) -> bool {
-        match self {
-            Self::Apache38 | Self::Apache39 => true,
-            Self::Ours => false,
-        }
-    }
 }
 
 impl fmt::Display for Peer {

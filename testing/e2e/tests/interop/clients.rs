@@ -18,7 +18,7 @@ fn java_client_on_a_standalone_server() {
 
 #[test]
 fn java_client_on_a_member_of_an_ensemble() {
-    for peer in Peer::with_ensembles(Peer::under_test()) {
+    for peer in Peer::under_test() {
         let ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
         let leader = ensemble.await_leader().expect("someone leads");
         for member in [leader, (leader + 1) % 3] {
@@ -42,7 +42,7 @@ fn kazoo_on_a_standalone_server() {
 
 #[test]
 fn kazoo_on_a_member_of_an_ensemble() {
-    for peer in Peer::with_ensembles(Peer::under_test()) {
+    for peer in Peer::under_test() {
         let ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
         let leader = ensemble.await_leader().expect("someone leads");
         for member in [leader, (leader + 1) % 3] {

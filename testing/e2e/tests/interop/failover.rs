@@ -21,7 +21,7 @@ const WRITES: usize = 100;
 /// goes on with another member, and what the client has seen never goes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_write_is_lost_with_the_leader() {
-    for peer in [Peer::Apache39, Peer::Apache38] {
+    for peer in Peer::every() {
         let mut ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
         let leader = ensemble.await_leader().expect("someone leads");
         let builder =
@@ -147,7 +147,7 @@ async fn write_until_closed(client: Client, acknowledged: mpsc::UnboundedSender<
 fn the_mutex_survives_its_leader() {
     const SESSIONS: u32 = 4;
     const TURNS: u32 = 100;
-    for peer in [Peer::Apache39, Peer::Apache38] {
+    for peer in Peer::every() {
         let mut ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
         let leader = ensemble.await_leader().expect("someone leads");
         let connect = ensemble.connect_string();
@@ -183,8 +183,14 @@ fn the_mutex_survives_its_leader() {
 /// Members go down and come back one after the other, the leader last, under fifty contenders.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t35_a_rolling_restart_loses_no_waiter_and_lets_nobody_in_twice() {
+    for peer in Peer::under_test() {
+        restart_all(peer).await;
+    }
+}
+
+async fn restart_all(peer: Peer) {
     const CONTENDERS: usize = 50;
-    let mut ensemble = Ensemble::start(&[Peer::Apache39; 3]).expect("it starts");
+    let mut ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
     let servers = ensemble.connect_string();
     let oracle = Oracle::start().expect("a loopback port");
     let is_over = Arc::new(AtomicBool::new(false));
@@ -219,7 +225,7 @@ async fn t35_a_rolling_restart_loses_no_waiter_and_lets_nobody_in_twice() {
     }
     let report = oracle.report();
     assert_eq!(report.violations, [""; 0]);
-    println!("{} turns", report.total());
+    println!("{peer}: {} turns", report.total());
     assert_clean(&connect(&servers, SESSION).await).await;
 }
 

@@ -105,7 +105,7 @@ async fn t34_after_a_kill_the_next_one_enters_between_the_bounds() {
             "{peer}: {waited:?}"
         );
     }
-    for peer in Peer::with_ensembles(Peer::under_test()) {
+    for peer in Peer::under_test() {
         let ensemble = Ensemble::start_with(&[peer; 3], &settings()).expect("it starts");
         let leader = ensemble.await_leader().expect("someone leads");
         let waited = kill_holder(ensemble.members()[(leader + 1) % 3].address()).await;

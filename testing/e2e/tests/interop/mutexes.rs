@@ -181,7 +181,7 @@ fn libraries_contend_for_one_lock() {
 
 #[test]
 fn libraries_contend_on_an_ensemble() {
-    for peer in Peer::with_ensembles(Peer::under_test()) {
+    for peer in Peer::under_test() {
         let ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
         run_contest(&ensemble.connect_string());
     }

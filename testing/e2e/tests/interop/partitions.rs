@@ -17,8 +17,14 @@ const LONG_SESSION: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t36_a_holder_left_with_a_deposed_leader_knows_before_the_majority_grants() {
+    for peer in Peer::under_test() {
+        depose_the_leader_of_a_holder(peer).await;
+    }
+}
+
+async fn depose_the_leader_of_a_holder(peer: Peer) {
     let (ensemble, network) =
-        Ensemble::start_apart(&[Peer::Apache39; 3], &Settings::default()).expect("it starts");
+        Ensemble::start_apart(&[peer; 3], &Settings::default()).expect("it starts");
     let leader = ensemble.await_leader().expect("someone leads");
     let members = ensemble.members();
     let address = |place: usize| members[(leader + place) % 3].connect_string();
@@ -55,8 +61,14 @@ async fn t36_a_holder_left_with_a_deposed_leader_knows_before_the_majority_grant
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t22_a_follower_that_lags_does_not_hide_what_was_created() {
+    for peer in Peer::under_test() {
+        create_beside_a_follower_that_lags(peer).await;
+    }
+}
+
+async fn create_beside_a_follower_that_lags(peer: Peer) {
     let (ensemble, network) =
-        Ensemble::start_apart(&[Peer::Apache39; 3], &Settings::default()).expect("it starts");
+        Ensemble::start_apart(&[peer; 3], &Settings::default()).expect("it starts");
     let leader = ensemble.await_leader().expect("someone leads");
     let follower = (leader + 1) % 3;
     let members = ensemble.members();
@@ -99,10 +111,15 @@ async fn t22_a_follower_that_lags_does_not_hide_what_was_created() {
 /// the leader lets the session expire. The strict guards count what a quorum must have heard.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t36b_a_strict_guard_behind_a_cut_off_follower_knows_before_the_next_grant() {
+    for peer in Peer::under_test() {
+        cut_off_the_follower_of_a_holder(peer).await;
+    }
+}
+
+async fn cut_off_the_follower_of_a_holder(peer: Peer) {
     // The follower notices only after syncLimit ticks: long after the sessions are over.
     let settings = Settings::default().config("syncLimit", "60");
-    let (ensemble, network) =
-        Ensemble::start_apart(&[Peer::Apache39; 3], &settings).expect("it starts");
+    let (ensemble, network) = Ensemble::start_apart(&[peer; 3], &settings).expect("it starts");
     let leader = ensemble.await_leader().expect("someone leads");
     let follower = (leader + 1) % 3;
     let behind = ensemble.members()[follower].connect_string();
@@ -149,10 +166,10 @@ async fn t36b_a_strict_guard_behind_a_cut_off_follower_knows_before_the_next_gra
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t27_a_create_that_arrives_after_its_session_has_moved_makes_no_contender() {
-    let ensemble = Ensemble::start(&[Peer::Apache39; 3]).expect("it starts");
-    let member = |place: usize| ensemble.members()[place].address();
-    arrive_late(member(0), member(1)).await;
     for peer in Peer::under_test() {
+        let ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
+        let member = |place: usize| ensemble.members()[place].address();
+        arrive_late(member(0), member(1)).await;
         let server = Server::standalone(peer).expect("it starts");
         arrive_late(server.address(), server.address()).await;
     }

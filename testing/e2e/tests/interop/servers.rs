@@ -65,7 +65,7 @@ fn a_paused_server_is_silent_and_goes_on() {
 
 #[test]
 fn an_ensemble_elects_again_when_its_leader_dies() {
-    for peer in Peer::with_ensembles(Peer::every()) {
+    for peer in Peer::every() {
         let mut ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
         let first = ensemble.await_leader().expect("someone leads");
         let followers = ensemble

@@ -55,7 +55,7 @@ async fn two_newcomers_with_one_of_3_8_and_a_newcomer_leads() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_of_each_make() {
-    for peer in Peer::with_ensembles(Peer::under_test()) {
+    for peer in Peer::under_test() {
         survive(&cast(&[peer; 3])).await;
     }
 }

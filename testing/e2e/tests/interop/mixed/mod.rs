@@ -1,7 +1,7 @@
 //! Servers of different makes in one ensemble.
 //!
-//! Every cast here is two makes in one quorum: ours beside Apache's where ours can be a member, and
-//! else Apache's lines beside each other, which is the proof of the tests. A recorder keeps every
+//! Every cast here is two makes in one quorum: ours beside Apache's, and where no binary of ours was
+//! named Apache's lines beside each other, which is the proof of the tests. A recorder keeps every
 //! write and what became of it (`history`); at the end all members must show one and the same tree,
 //! and one that can have come of that history.
 
@@ -27,14 +27,13 @@ const SESSION: Duration = Duration::from_secs(60);
 
 /// The newcomer among servers of Apache's line `old`: ours, or the other line.
 fn newcomer(old: Peer) -> Peer {
-    let ours = Peer::with_ensembles(Peer::under_test());
+    let tested = Peer::under_test();
     let other = match old {
         Peer::Apache38 => Peer::Apache39,
         _ => Peer::Apache38,
     };
-    ours.into_iter()
-        .find(|&peer| peer == Peer::Ours)
-        .unwrap_or(other)
+    let ours = tested.into_iter().find(|&peer| peer == Peer::Ours);
+    ours.unwrap_or(other)
 }
 
 /// A member that hears nothing gives up after three seconds.

@@ -96,7 +96,7 @@ async fn rust_client_on_a_standalone_server() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rust_client_on_a_member_of_an_ensemble() {
-    for peer in Peer::with_ensembles(Peer::every()) {
+    for peer in Peer::every() {
         let ensemble = Ensemble::start(&[peer; 3]).expect("it starts");
         let leader = ensemble.await_leader().expect("someone leads");
         for first in [leader, (leader + 1) % 3] {
