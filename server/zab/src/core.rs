@@ -25,7 +25,7 @@ pub(crate) struct Core {
     pub(crate) current_epoch: i64,
     /// Whether this member remembers what it promised; see [`History::votes`](crate::History).
     pub(crate) votes: bool,
-    /// A leader told to cut the log where it cannot be cut; only an image helps.
+    /// The leader told to cut the log where it cannot be cut; only an image helps.
     pub(crate) wants_image: bool,
     /// The latest epoch that a voter was found to have accepted.
     pub(crate) epoch_heard: i64,

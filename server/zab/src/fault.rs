@@ -70,7 +70,8 @@ pub enum Fault {
         /// The end of the leader's log.
         last: Zxid,
     },
-    /// The log is to be cut where it does not have that transaction.
+    /// The log is to be cut where it does not have that transaction, or cannot be cut. The leader
+    /// is dialled again.
     #[error("the log cannot be cut behind {zxid}")]
     CutOutside {
         /// Where.

@@ -153,6 +153,20 @@ fn both_memberships_need_a_quorum_while_they_change() {
 }
 
 #[test]
+fn a_leader_is_followed_by_either_membership_while_they_change() {
+    // What it proposed when it led will never be, and only it could vote then.
+    let setup = Setup {
+        last_seen: Some("server.3=h:1:2\nversion=7".parse().expect("a membership")),
+        ..Setup::of(3, 3)
+    };
+    let (mut elector, _) = setup.start();
+    elector.hear(1, leading(equal(1), 5)).assert_nothing();
+    elector
+        .hear(2, following(equal(1), 5))
+        .assert_decided(Following, 1, &[1, 2]);
+}
+
+#[test]
 fn who_has_a_vote_only_in_a_proposed_membership_gives_it_to_who_can_lead() {
     let setup = Setup {
         committed: members(3, 0, 0),

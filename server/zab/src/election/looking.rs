@@ -177,16 +177,21 @@ impl Election {
         let Phase::Looking(looking) = &mut self.phase else {
             return;
         };
-        let quorums = self.memberships.quorums();
+        let memberships = &self.memberships;
+        // To follow is no decision, so a quorum of either is enough: one that was proposed and will
+        // never be could not be asked.
+        let is_enough = |agreeing: &BTreeSet<ServerId>| {
+            [memberships.committed(), memberships.last_seen()]
+                .iter()
+                .any(|one| one.quorums().is_reached(|sid| agreeing.contains(&sid)))
+        };
         let leader = heard.vote.leader;
         if heard.round == self.round {
             // Without a version, so that only the leaders are compared: those that have one may
             // have refreshed its epoch, and others not yet.
             looking.votes.insert(from, heard.unversioned());
             let agreeing = looking.votes.agreeing_with(&heard);
-            if quorums.is_reached(|sid| agreeing.contains(&sid))
-                && looking.votes.confirm(leader, self.sid, || true)
-            {
+            if is_enough(&agreeing) && looking.votes.confirm(leader, self.sid, || true) {
                 return self.decide(heard.vote, agreeing);
             }
         }
@@ -197,9 +202,7 @@ impl Election {
         // That this server itself should lead is no news from before its restart, but of this very
         // round (ZOOKEEPER-975).
         let same_round = || heard.round == self.round;
-        if quorums.is_reached(|sid| agreeing.contains(&sid))
-            && looking.settled.confirm(leader, self.sid, same_round)
-        {
+        if is_enough(&agreeing) && looking.settled.confirm(leader, self.sid, same_round) {
             self.round = heard.round;
             return self.decide(heard.vote, agreeing);
         }

@@ -39,7 +39,7 @@ impl Discovery {
                 accepted,
             });
         }
-        // Only once: if this leader cannot lead without a promise that counts, the next one comes.
+        // Only once: the next leader may need a promise that counts.
         let wants_image = std::mem::take(&mut core.wants_image);
         let counts = epoch > accepted && core.votes && !wants_image;
         let current_epoch = match counts {

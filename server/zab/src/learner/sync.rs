@@ -291,7 +291,7 @@ impl Sync {
 ///
 /// That must be at a transaction which is known to be in the log, and behind the oldest image: Apache's
 /// leaders name the end of their own log without asking whether it is in the learner's too. Where the
-/// log cannot be cut, the leader is asked for an image the next time.
+/// log cannot be cut, the leader is dialled again and asked for an image.
 fn cut(core: &mut Core, zxid: Zxid) -> Result<(), Fault> {
     if zxid == core.log.last() {
         return Ok(());

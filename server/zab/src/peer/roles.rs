@@ -50,6 +50,7 @@ impl Peer {
     pub(super) fn end_role(&mut self, fault: &Fault, now_ms: u64) {
         tracing::info!(role = ?self.role(), leader = ?self.leader(), %fault, "the role ends");
         let served = self.is_serving();
+        let leader = self.leader();
         let role = std::mem::replace(&mut self.role, Role::Stopped);
         if served {
             self.core.emit(Effect::Retire);
@@ -72,6 +73,10 @@ impl Peer {
         }
         if let Fault::Designated { leader, zxid } = *fault {
             self.core.election.designate(leader, zxid);
+            return self.begin_role(self.core.election.state(), leader, now_ms);
+        }
+        if let (Fault::CutOutside { .. }, Some(leader)) = (fault, leader) {
+            // The same leader is asked for an image, while it leads: it needs no promise any more.
             return self.begin_role(self.core.election.state(), leader, now_ms);
         }
         self.role = Role::Looking;
