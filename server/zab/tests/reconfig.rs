@@ -4,7 +4,7 @@ mod peer;
 
 use lockkeeper_wire::ServerId;
 use lockkeeper_zab::{LinkId, Membership, RoleKind};
-use peer::change::{enabled, reconfig, voters};
+use peer::change::{enabled, following, propose_to, reconfig, voters};
 use peer::{Bench, LINK, ONE, THREE, TWO, log_of, zxid};
 
 const OTHER: LinkId = LinkId(2);
@@ -47,6 +47,35 @@ fn zk_1783_the_first_membership_gets_the_version_of_the_epoch() {
         ]
     );
     assert_eq!(bench.peer.membership().version(), zxid(2, 0).0);
+}
+
+#[test]
+fn an_epoch_needs_a_quorum_of_both_memberships() {
+    let mut bench = following();
+    propose_to(&mut bench, &voters(&[1, 5], zxid(5, 1)));
+    bench.synced();
+    bench.peer.handle_link_closed(LINK, 0);
+    bench.elect_itself_with(ServerId(5), zxid(5, 1), 5);
+    bench.said();
+    bench.introduce(LINK, TWO, 5);
+    assert_eq!(
+        bench.synced(),
+        [""; 0],
+        "5 may have begun an epoch by itself"
+    );
+    bench.introduce(OTHER, ServerId(5), 8);
+    assert_eq!(
+        bench.synced(),
+        [
+            "accepted 9",
+            "->1 LEADERINFO 0x900000000",
+            "->2 LEADERINFO 0x900000000"
+        ]
+    );
+    bench.promise(LINK, zxid(5, 1), 5);
+    assert_eq!(bench.synced(), [""; 0]);
+    bench.promise(OTHER, zxid(5, 1), 5);
+    assert_eq!(bench.said()[0], "current 9");
 }
 
 #[test]

@@ -178,14 +178,15 @@ impl Election {
             return;
         };
         let memberships = &self.memberships;
+        let (leader, sid) = (heard.vote.leader, self.sid);
         // To follow is no decision, so a quorum of either is enough: one that was proposed and will
         // never be could not be asked.
         let is_enough = |agreeing: &BTreeSet<ServerId>| {
-            [memberships.committed(), memberships.last_seen()]
-                .iter()
-                .any(|one| one.quorums().is_reached(|sid| agreeing.contains(&sid)))
+            let agrees = |sid| agreeing.contains(&sid);
+            let [committed, seen] = [memberships.committed(), memberships.last_seen()]
+                .map(|one| one.quorums().is_reached(agrees));
+            (committed && seen) || (leader != sid && (committed || seen))
         };
-        let leader = heard.vote.leader;
         if heard.round == self.round {
             // Without a version, so that only the leaders are compared: those that have one may
             // have refreshed its epoch, and others not yet.

@@ -1,7 +1,9 @@
 //! Discovery: a new epoch, above all that a quorum has accepted, and accepted by a quorum.
 //!
 //! Afterwards no leader of an older epoch can commit anything: every quorum of it has a server that
-//! has promised. And this leader's history is at least as long as any in the quorum, which the
+//! has promised. While the membership is being changed, a quorum of each has to: Apache's leaders
+//! ask the old one alone, and can come to an epoch that the new one has begun without them. And this
+//! leader's history is at least as long as any in the quorum, which the
 //! election made likely and is checked here.
 
 use std::collections::BTreeSet;
@@ -46,8 +48,7 @@ impl Discovery {
     }
 
     pub(super) fn is_complete(&self, core: &Core) -> bool {
-        let quorums = core.membership().quorums();
-        quorums.is_reached(|sid| self.heard.contains(&sid))
+        core.quorums().is_reached(|sid| self.heard.contains(&sid))
     }
 
     pub(super) fn epoch(&self) -> Result<i64, Fault> {
@@ -60,8 +61,8 @@ impl Discovery {
 
 impl Promise {
     pub(super) fn is_complete(&self, core: &Core) -> bool {
-        let quorums = core.membership().quorums();
-        core.is_durable(self.offered) && quorums.is_reached(|sid| self.promised.contains(&sid))
+        let promised = |sid| self.promised.contains(&sid);
+        core.is_durable(self.offered) && core.quorums().is_reached(promised)
     }
 }
 
@@ -100,9 +101,8 @@ impl Leading {
         }
         if let Phase::Discovery(discovery) = &mut self.phase {
             discovery.accepted_max = discovery.accepted_max.max(accepted);
-            if !is_observer {
-                discovery.heard.insert(sid);
-            }
+            // Who observes may be a voter of the membership that is proposed.
+            discovery.heard.insert(sid);
         }
         if let Some(learner) = self.learners.get_mut(link) {
             learner.sid = Some(sid);
@@ -194,9 +194,7 @@ impl Leading {
                         last,
                     });
                 }
-                if let (Some(sid), false) = (learner.sid, learner.is_observer) {
-                    promise.promised.insert(sid);
-                }
+                promise.promised.extend(learner.sid);
             }
             _ => self.begin_sync_of(core, link, last, now_ms),
         }

@@ -127,13 +127,18 @@ impl Bench {
 
     /// All vote for this member, which has this to show.
     pub fn elect_itself(&mut self, last: Zxid, epoch: i64) {
+        self.elect_itself_with(TWO, last, epoch);
+    }
+
+    /// And this one.
+    pub fn elect_itself_with(&mut self, other: ServerId, last: Zxid, epoch: i64) {
         let (vote, round) = self.own_vote();
         let vote = Vote {
             zxid: last,
             epoch,
             ..vote
         };
-        for from in [ONE, TWO, THREE] {
+        for from in [ONE, TWO, THREE, other] {
             if from != vote.leader {
                 self.hear_vote(from, PeerState::Looking, vote, round);
             }
