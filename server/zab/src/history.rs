@@ -141,6 +141,11 @@ impl Log {
             .map(|at| &self.recent[at])
     }
 
+    /// Whether a transaction is known to be in the log.
+    pub(crate) fn holds(&self, zxid: Zxid) -> bool {
+        zxid == self.floor || self.get(zxid).is_some()
+    }
+
     /// The last zxid in memory that is not above this one; the floor if there is none.
     pub(crate) fn at_or_before(&self, zxid: Zxid) -> Zxid {
         let at = self.recent.partition_point(|txn| txn.zxid <= zxid);

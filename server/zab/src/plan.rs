@@ -42,7 +42,7 @@ impl Log {
         if learner.0 < 0 {
             return Plan::Snap;
         }
-        if learner == self.last() || learner == self.floor() || self.get(learner).is_some() {
+        if self.holds(learner) {
             return Plan::Diff;
         }
         if learner < self.floor() {

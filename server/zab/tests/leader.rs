@@ -77,7 +77,7 @@ fn a_follower_that_has_more_is_refused_until_others_are_enough() {
     bench.promise(LINK, zxid(1, 3), 1);
     assert_eq!(bench.synced(), ["close 1"]);
     bench.introduce(LINK, TWO, 1);
-    bench.promise(LINK, zxid(1, 1), 2);
+    bench.promise(LINK, zxid(2, 1), 2);
     assert_eq!(
         bench.synced()[1],
         "close 1",
@@ -340,4 +340,13 @@ fn an_epoch_begins_with_the_log_of_the_leader_and_its_numbers_start_anew() {
     bench.begin_epoch(5);
     assert_eq!(bench.propose(), zxid(5, 1));
     assert_eq!(bench.propose(), zxid(5, 2));
+}
+
+#[test]
+fn a_follower_of_a_later_epoch_that_has_nothing_more_is_no_obstacle() {
+    let mut bench = Bench::elected(THREE, log_of(3));
+    bench.introduce(LINK, TWO, 4);
+    bench.synced();
+    bench.promise(LINK, zxid(1, 3), 4);
+    assert_eq!(bench.said()[0], "current 5");
 }

@@ -188,7 +188,8 @@ impl Leading {
                 if current_epoch == NONE || last.0 == NONE {
                     return Ok(());
                 }
-                if (current_epoch, last) > self.standing {
+                // A log whose end is in mine has nothing that mine has not, whatever epoch it joined.
+                if (current_epoch, last) > self.standing && !core.log.holds(last) {
                     return Err(Fault::Ahead {
                         epoch: current_epoch,
                         last,

@@ -296,8 +296,7 @@ fn cut(core: &mut Core, zxid: Zxid) -> Result<(), Fault> {
     if zxid == core.log.last() {
         return Ok(());
     }
-    let is_in_log = zxid == core.log.floor() || core.log.get(zxid).is_some();
-    if !is_in_log || zxid < core.log.oldest() {
+    if !core.log.holds(zxid) || zxid < core.log.oldest() {
         core.wants_image = true;
         return Err(Fault::CutOutside { zxid });
     }
