@@ -8,7 +8,9 @@ use lockkeeper_wire::reply::ClientInfo;
 use lockkeeper_wire::request::{
     AddWatchRequest, GetEphemeralsRequest, PathOnly, ReconfigRequest, SetAclRequest, SyncPath,
 };
-use lockkeeper_wire::{ANY_VERSION, Acl, AddWatchMode, ErrorCode, OpCode, Request, Response, Stat};
+use lockkeeper_wire::{
+    ANY_VERSION, Acl, AddWatchMode, ByteStr, ErrorCode, OpCode, Request, Response, Stat,
+};
 
 use crate::call::Call;
 use crate::client::Client;
@@ -76,7 +78,14 @@ impl Client {
         self.call(request, names)
     }
 
-    /// The same with the parent's metadata, of one moment.
+    /// [`Client::children`] without a copy of each name: they share the reply's buffer, all of which
+    /// stays in memory as long as one of them does.
+    pub fn children_shared(&self, path: &str) -> Call<Vec<ByteStr>> {
+        let request = path_watch(path, false).map(Request::GetChildren);
+        self.call(request, shared_names)
+    }
+
+    /// [`Client::children`] with the parent's metadata, of one moment.
     pub fn children_with_stat(&self, path: &str) -> Call<(Vec<String>, Stat)> {
         let request = path_watch(path, false).map(Request::GetChildren2);
         self.call(request, names_and_stat)
@@ -307,8 +316,12 @@ fn names_and_stat(result: Result<Response, Error>) -> Result<(Vec<String>, Stat)
 }
 
 fn names(result: Result<Response, Error>) -> Result<Vec<String>, Error> {
+    shared_names(result).map(texts)
+}
+
+fn shared_names(result: Result<Response, Error>) -> Result<Vec<ByteStr>, Error> {
     match result? {
-        Response::GetChildren(body) => Ok(texts(body.children)),
+        Response::GetChildren(body) => Ok(body.children),
         other => wrong_kind(other),
     }
 }

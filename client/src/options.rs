@@ -376,7 +376,8 @@ fn checked_path(path: &str, checked: Result<(), path::PathError>) -> Result<Byte
 }
 
 pub(crate) fn texts(children: Vec<ByteStr>) -> Vec<String> {
-    children.iter().map(ToString::to_string).collect()
+    let texts = children.iter().map(|name| name.as_str().to_owned());
+    texts.collect()
 }
 
 /// The error for a reply of a kind that its request cannot have; the core decodes by operation, so

@@ -83,6 +83,9 @@ async fn znodes() {
     let mut children = client.children("/a").await.unwrap();
     children.sort();
     assert_eq!(children, ["e", "n-0000000000"]);
+    let mut shared = client.children_shared("/a").await.unwrap();
+    shared.sort();
+    assert_eq!(shared, ["e", "n-0000000000"]);
     let (names, stat) = client.children_with_stat("/a").await.unwrap();
     assert_eq!(names.len(), stat.num_children as usize);
     assert_eq!(client.count_descendants("/").await, Ok(5));
