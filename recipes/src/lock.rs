@@ -166,7 +166,7 @@ impl Mutex {
     ///
     /// [`LockError::Client`].
     pub async fn queue_position(&self) -> Result<usize, LockError> {
-        Ok(self.queue.ahead().await?.len())
+        Ok(self.queue.count().await?)
     }
 
     /// The present holder, or none. For people: it may have changed before the call returns.

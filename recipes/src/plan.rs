@@ -28,23 +28,29 @@ pub(crate) struct Rule {
 /// The number is the longest tail of the form `-?[0-9]{9,10}` that stands directly behind one of
 /// the `markers`: servers print it with `%010d`, which gives a negative number nine digits or ten.
 pub(crate) fn sequence(name: &str, markers: &[&str]) -> Option<i32> {
-    parse(name, markers).map(|(seq, _)| seq)
+    parse(name, |before| one_behind(before, markers)).map(|(seq, _)| seq)
 }
 
-/// The number and the marker before it.
-fn parse<'a>(name: &str, markers: &[&'a str]) -> Option<(i32, &'a str)> {
-    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
-    if !(9..=10).contains(&digits) {
+/// The number and the marker before it, which `marker` finds at the end of what it is given.
+fn parse<'a>(name: &str, marker: impl Fn(&[u8]) -> Option<&'a str>) -> Option<(i32, &'a str)> {
+    let name = name.as_bytes();
+    let last = name.iter().rposition(|byte| !byte.is_ascii_digit())?;
+    let (before, digits) = name.split_at(last + 1);
+    if !(9..=10).contains(&digits.len()) {
         return None;
     }
-    let at = name.len() - digits;
-    let signed = name[..at].ends_with('-').then_some(at.wrapping_sub(1));
-    [signed, Some(at)].into_iter().flatten().find_map(|from| {
-        let marker = markers
-            .iter()
-            .find(|marker| name[..from].ends_with(**marker));
-        Some((name[from..].parse().ok()?, *marker?))
-    })
+    let number = |number: i64, digit: &u8| 10 * number + i64::from(digit - b'0');
+    let number = digits.iter().fold(0, number);
+    let signed = before.strip_suffix(b"-").and_then(&marker);
+    if let (Some(marker), Ok(seq)) = (signed, i32::try_from(-number)) {
+        return Some((seq, marker));
+    }
+    Some((i32::try_from(number).ok()?, marker(before)?))
+}
+
+fn one_behind<'a>(text: &[u8], markers: &[&'a str]) -> Option<&'a str> {
+    let is_behind = |marker: &&&str| text.ends_with(marker.as_bytes());
+    markers.iter().find(is_behind).copied()
 }
 
 /// Whether the server has counted so far that its numbers will run out: half of those there are.
@@ -71,70 +77,113 @@ pub(crate) fn before(a: i32, b: i32) -> bool {
     a.wrapping_sub(b) < 0
 }
 
-/// The names that must be gone before `own` is first, or `None` when `own` is not listed.
-///
-/// Farthest first, so that the one to watch is last and is the first to be taken off. Children that
-/// are no contenders do not count.
-///
-/// Numbers are equal only if somebody made a name by hand, or if a writer of Curator turns into a
-/// reader under its own number. Then kinds and names decide, so that of two such contenders exactly
-/// one is ahead; as text, Curator's reader comes before its writer, which it must not wait for.
-pub(crate) fn ahead(children: &[String], own: &str, rule: &Rule) -> Option<Vec<String>> {
-    let own_seq = sequence(own, &[rule.marker])?;
-    if !children.iter().any(|name| name == own) {
-        return None;
+/// A contender's name, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) seq: i32,
+    pub(crate) kind: &'static str,
+}
+
+/// What one look at a queue's parent shows: every name is parsed once, none is copied.
+#[derive(Clone, Debug)]
+pub(crate) struct Listing<'a> {
+    rule: Rule,
+    /// In no order.
+    contenders: Vec<Name<'a>>,
+    /// How many children are no contenders; they are ignored, and worth one line in the log.
+    pub(crate) foreign: usize,
+}
+
+impl<'a> Listing<'a> {
+    pub(crate) fn new(children: &'a [impl AsRef<str>], rule: &Rule) -> Self {
+        let kind = |text: &[u8]| {
+            one_behind(text, rule.blockers).or_else(|| one_behind(text, &[rule.marker]))
+        };
+        let mut contenders = Vec::with_capacity(children.len());
+        contenders.extend(children.iter().filter_map(|child| {
+            let text = child.as_ref();
+            let (seq, kind) = parse(text, kind)?;
+            Some(Name { text, seq, kind })
+        }));
+        Self {
+            rule: *rule,
+            foreign: children.len() - contenders.len(),
+            contenders,
+        }
     }
-    Some(oldest_first(children.iter().filter_map(|name| {
-        let (seq, kind) = parse(name, rule.blockers)?;
-        let wins_tie = seq == own_seq && (kind, name.as_str()) < (rule.marker, own);
-        (before(seq, own_seq) || wins_tie).then_some((seq, name))
-    })))
+
+    /// Those who must be gone before `own` is first, in no order, or `None` when `own` is not
+    /// listed. Children that are no contenders do not count.
+    ///
+    /// Numbers are equal only if somebody made a name by hand, or if a writer of Curator turns into
+    /// a reader under its own number. Then kinds and names decide, so that of two such contenders
+    /// exactly one is ahead; as text, Curator's reader comes before its writer, which it must not
+    /// wait for.
+    pub(crate) fn ahead(self, own: &str) -> Option<Vec<Name<'a>>> {
+        let own = self.find(own)?;
+        Some(self.blockers(|it| {
+            let wins_tie = it.seq == own.seq && (it.kind, it.text) < (own.kind, own.text);
+            before(it.seq, own.seq) || wins_tie
+        }))
+    }
+
+    /// The contenders besides `own`, whatever their numbers, in no order, or `None` when `own` is
+    /// not listed.
+    pub(crate) fn others(self, own: &str) -> Option<Vec<Name<'a>>> {
+        let own = self.find(own)?;
+        Some(self.blockers(|it| it.text != own.text))
+    }
+
+    /// The names that begin with an attempt's own prefix, oldest first.
+    ///
+    /// More than one means that a create was sent again although an earlier one had been applied:
+    /// the first is kept and the others are deleted.
+    pub(crate) fn own_names(&self, prefix: &str) -> Vec<&'a str> {
+        let is_own = |it: &Name<'_>| it.kind == self.rule.marker && it.text.starts_with(prefix);
+        let own = self.contenders.iter().copied().filter(is_own);
+        oldest_first(own.collect())
+    }
+
+    /// The contenders, in no order, as seen by somebody who is not in the queue.
+    pub(crate) fn queue(self) -> Vec<Name<'a>> {
+        self.blockers(|_| true)
+    }
+
+    fn find(&self, own: &str) -> Option<Name<'a>> {
+        let mut contenders = self.contenders.iter().copied();
+        contenders.find(|it| it.text == own && it.kind == self.rule.marker)
+    }
+
+    fn blockers(self, counts: impl Fn(&Name<'a>) -> bool) -> Vec<Name<'a>> {
+        let mut contenders = self.contenders;
+        contenders.retain(|it| counts(it) && self.rule.blockers.contains(&it.kind));
+        contenders
+    }
 }
 
-/// The contenders besides `own`, whatever their numbers, or `None` when `own` is not listed.
-pub(crate) fn others(children: &[String], own: &str, rule: &Rule) -> Option<Vec<String>> {
-    let mut others = queue(children, rule);
-    let at = others.iter().position(|name| name == own)?;
-    others.remove(at);
-    Some(others)
+/// The texts by number, then by name.
+pub(crate) fn oldest_first(contenders: Vec<Name<'_>>) -> Vec<&str> {
+    newest(contenders, usize::MAX)
 }
 
-/// The names that begin with an attempt's own prefix, oldest first.
-///
-/// More than one means that a create was sent again although an earlier one had been applied: the
-/// first is kept and the others are deleted.
-pub(crate) fn own_names(children: &[String], prefix: &str, rule: &Rule) -> Vec<String> {
-    let own = children.iter().filter(|name| name.starts_with(prefix));
-    oldest_first(own.filter_map(|name| Some((sequence(name, &[rule.marker])?, name))))
-}
-
-/// The contenders of a listing, oldest first, as seen by somebody who is not in the queue.
-pub(crate) fn queue(children: &[String], rule: &Rule) -> Vec<String> {
-    let contenders = children.iter();
-    oldest_first(contenders.filter_map(|name| Some((sequence(name, rule.blockers)?, name))))
-}
-
-/// Sorts by number, then by name.
+/// The texts of the `max` last ones of all by number, then by name; the last of them is last.
 ///
 /// Any of the numbers serves as the point that distances are measured from: while all of them lie
 /// within 2^31, the order of distances is the order of creation.
-fn oldest_first<'a>(contenders: impl Iterator<Item = (i32, &'a String)>) -> Vec<String> {
-    let mut contenders: Vec<(i32, &String)> = contenders.collect();
-    if let Some(&(origin, _)) = contenders.first() {
-        contenders.sort_by_key(|(seq, name)| (seq.wrapping_sub(origin), *name));
-    }
-    contenders
-        .into_iter()
-        .map(|(_, name)| name.clone())
-        .collect()
-}
-
-/// How many children are no contenders; they are ignored, and worth one line in the log.
-pub(crate) fn foreign_count(children: &[String], rule: &Rule) -> usize {
-    let known = |name: &&String| {
-        sequence(name, rule.blockers).is_some() || sequence(name, &[rule.marker]).is_some()
+pub(crate) fn newest(mut contenders: Vec<Name<'_>>, max: usize) -> Vec<&str> {
+    let origin = contenders.first().map_or(0, |it| it.seq);
+    let order = |a: &Name<'_>, b: &Name<'_>| {
+        let distance = |it: &Name<'_>| it.seq.wrapping_sub(origin);
+        (distance(a), a.text).cmp(&(distance(b), b.text))
     };
-    children.len() - children.iter().filter(known).count()
+    let older = contenders.len().saturating_sub(max);
+    if (1..contenders.len()).contains(&older) {
+        contenders.select_nth_unstable_by(older, order);
+    }
+    let newest = &mut contenders[older..];
+    newest.sort_unstable_by(order);
+    newest.iter().map(|it| it.text).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::future::join_all;
 use lockkeeper::path::{check, join};
-use lockkeeper::{Client, Error, ErrorCode, Misuse, OpCode, OpError, ReadOp, ReadResult, Znode};
+use lockkeeper::{
+    ByteStr, Client, Error, ErrorCode, Misuse, OpCode, OpError, ReadOp, ReadResult, Znode,
+};
 
 use crate::bound::Bound;
 use crate::contender::{Entry, Old, Ticket, enter};
@@ -14,7 +16,7 @@ use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::layout::Layout;
 use crate::look::before;
-use crate::plan::{self, Rule};
+use crate::plan::{Listing, Rule, oldest_first};
 
 /// Znodes read in one request.
 const READS_MAX: usize = 128;
@@ -92,7 +94,7 @@ impl Queue {
 
     /// As [`Queue::enter`] if nobody is in the way, and gives up where somebody has come first.
     pub(crate) async fn try_enter(&self) -> Result<Ticket, LockError> {
-        if !self.ahead().await?.is_empty() {
+        if self.count().await? > 0 {
             return Err(LockError::Busy);
         }
         let mut impatient = self.clone();
@@ -100,12 +102,24 @@ impl Queue {
         Ok(impatient.enter(None))
     }
 
-    /// The names that a new contender would find ahead of it, oldest first.
+    /// How many a new contender would find ahead of it.
+    pub(crate) async fn count(&self) -> Result<usize, Error> {
+        let children = self.children().await?;
+        Ok(Listing::new(&children, &self.entry.rule).queue().len())
+    }
+
+    /// Their names, oldest first.
     pub(crate) async fn ahead(&self) -> Result<Vec<String>, Error> {
-        match self.client.children(&self.entry.parent).await {
-            Ok(children) => Ok(plan::queue(&children, &self.entry.rule)),
+        let children = self.children().await?;
+        let ahead = oldest_first(Listing::new(&children, &self.entry.rule).queue());
+        Ok(ahead.into_iter().map(str::to_owned).collect())
+    }
+
+    /// The children of the parent; none if there is no parent.
+    async fn children(&self) -> Result<Vec<ByteStr>, Error> {
+        match self.client.children_shared(&self.entry.parent).await {
             Err(error) if error.code() == Some(ErrorCode::NO_NODE) => Ok(Vec::new()),
-            Err(error) => Err(error),
+            known => known,
         }
     }
 

@@ -163,7 +163,7 @@ impl RwLock {
     ///
     /// [`LockError::Client`].
     pub async fn queue_position(&self) -> Result<usize, LockError> {
-        Ok(self.writers.ahead().await?.len())
+        Ok(self.writers.count().await?)
     }
 
     /// Watch events that contenders of this lock and its clones have received so far, as
@@ -212,7 +212,7 @@ impl ReadGuard {
         if let GuardState::Lost(reason) = self.state() {
             return Err(LockError::Lost(reason));
         }
-        if !self.lock.readers.ahead().await?.is_empty() {
+        if self.lock.readers.count().await? > 0 {
             return Err(LockError::UpgradeConflict);
         }
         let mut queue = self.lock.writers.clone();

@@ -219,7 +219,7 @@ impl Semaphore {
     ///
     /// [`LockError::Client`].
     pub async fn held(&self) -> Result<usize, LockError> {
-        Ok(self.leases.ahead().await?.len())
+        Ok(self.leases.count().await?)
     }
 
     /// How many stand in the queue for a lease now. One read.
@@ -228,7 +228,7 @@ impl Semaphore {
     ///
     /// [`LockError::Client`].
     pub async fn queue_position(&self) -> Result<usize, LockError> {
-        Ok(self.gate.ahead().await?.len())
+        Ok(self.gate.count().await?)
     }
 
     /// Watch events that contenders of this semaphore and its clones have received so far, as

@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::task::Poll;
 
 use lockkeeper::Error;
-use lockkeeper::path::name;
 
 use super::Contender;
 use super::seat::Seat;
@@ -52,10 +51,10 @@ impl Contender {
             match &seat.ahead {
                 None => return Turn::NodeGone,
                 // Create and listing have just shown the own znode.
-                Some(others) if room.is_some_and(|room| others.len() < room) && is_fresh => {
+                Some(others) if room.is_some_and(|room| others.count < room) && is_fresh => {
                     return Turn::Come;
                 }
-                Some(others) if room.is_some_and(|room| others.len() < room) => {
+                Some(others) if room.is_some_and(|room| others.count < room) => {
                     return self.verdict(seat).await;
                 }
                 Some(_) if room.is_some() && !self.entry.yields_to.is_empty() => {
@@ -74,8 +73,10 @@ impl Contender {
                         self.cell.shared.count_wakeup();
                     }
                     is_fresh = false;
-                    let own = name(&seat.path);
-                    seat.ahead = children.and_then(|children| self.ahead(&children, own));
+                    match children {
+                        Some(children) => self.refresh(seat, &children),
+                        None => return Turn::NodeGone,
+                    }
                 }
                 News::Listed(Err(error)) => return Turn::Failed(error.into()),
                 News::Counted(Ok(count)) => room = Some(count),

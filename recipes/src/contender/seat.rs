@@ -6,9 +6,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use lockkeeper::path::{join, name};
 use lockkeeper::{
-    CreateMode, CreateOptions, Error, ErrorCode, Op, OpResult, Outcome, Stat, Violation,
+    ByteStr, CreateMode, CreateOptions, Error, ErrorCode, Op, OpResult, Outcome, Stat, Violation,
 };
 
+use super::turn::PROBES_MAX;
 use super::{Contender, Old};
 use crate::error::{LockError, LossReason};
 use crate::fence::Fence;
@@ -16,7 +17,7 @@ use crate::layout::Guid;
 use crate::leave;
 use crate::own::{OwnWatch, stat_of_own};
 use crate::parents::{self, make_parents};
-use crate::plan;
+use crate::plan::{self, Listing};
 use crate::retry::{Retry, is_transient};
 use crate::state::Cell;
 
@@ -27,18 +28,29 @@ type Created = BoxFuture<'static, Result<(String, Option<Stat>), Error>>;
 pub(super) struct Seat {
     pub(super) path: Arc<str>,
     pub(super) fence: Fence,
-    /// Who was ahead when last known, nearest last; `None` when the own znode was not listed.
-    pub(super) ahead: Option<Vec<String>>,
+    /// Who was ahead when last known; `None` when the own znode was not listed.
+    pub(super) ahead: Option<Ahead>,
     /// Why the contender gives up before it waits, if it does; its znode exists all the same.
     pub(super) refused: Option<LockError>,
     pub(super) own: OwnWatch,
 }
 
+/// Who is in a contender's way.
+pub(super) struct Ahead {
+    pub(super) count: usize,
+    /// As many of them as are looked at before there is another listing, nearest last.
+    pub(super) nearest: Vec<String>,
+    /// Whether one of all is of a kind that the contender yields to.
+    pub(super) is_yielded_to: bool,
+}
+
 impl Seat {
     /// The nearest one ahead is gone.
     pub(super) fn pass(&mut self) {
-        if let Some(ahead) = &mut self.ahead {
-            ahead.pop();
+        if let Some(ahead) = &mut self.ahead
+            && ahead.nearest.pop().is_some()
+        {
+            ahead.count -= 1;
         }
     }
 }
@@ -63,7 +75,7 @@ impl Contender {
                 drop(client.create(&self.entry.parent, "", mode));
             }
             let create = self.create(&prefix, old.as_ref());
-            let listing = client.children(&self.entry.parent);
+            let listing = client.children_shared(&self.entry.parent);
             let error = match create.await {
                 Ok((path, stat)) => {
                     if let Some(old) = old {
@@ -77,7 +89,7 @@ impl Contender {
                         return Err(LockError::NodeGone);
                     };
                     let fence = Fence(stat.czxid.0);
-                    return Ok(Some(self.seat(name(&path), fence, listed)));
+                    return Ok(Some(self.seat(name(&path), fence, listed.as_deref())));
                 }
                 Err(error) => error,
             };
@@ -174,7 +186,7 @@ impl Contender {
         let children = loop {
             retry.pause().await?;
             let sync = client.sync(parent);
-            let listing = client.children(parent);
+            let listing = client.children_shared(parent);
             match (sync.await, listing.await) {
                 (Ok(()), Ok(children)) => break children,
                 (Ok(()), Err(error)) if error.code() == Some(ErrorCode::NO_NODE) => {
@@ -184,12 +196,12 @@ impl Contender {
             }
         };
         let mut found = None;
-        for own in plan::own_names(&children, prefix, &self.entry.rule) {
-            let path = join(parent, &own);
+        for own in Listing::new(&children, &self.entry.rule).own_names(prefix) {
+            let path = join(parent, own);
             if found.is_none()
                 && let Some(stat) = stat_of_own(client, &path).await?
             {
-                found = Some(self.seat(&own, Fence(stat.czxid.0), Ok(children.clone())));
+                found = Some(self.seat(own, Fence(stat.czxid.0), Ok(&children)));
             } else {
                 // A second one, or the corpse of another session.
                 let (client, cell) = (client.clone(), Cell::new(Arc::default()));
@@ -201,10 +213,10 @@ impl Contender {
     }
 
     /// The children of the parent; none if there is no parent.
-    pub(super) async fn list(&self) -> Result<Vec<String>, Error> {
+    pub(super) async fn list(&self) -> Result<Vec<ByteStr>, Error> {
         let mut retry = Retry::new(&self.client);
         loop {
-            match self.client.children(&self.entry.parent).await {
+            match self.client.children_shared(&self.entry.parent).await {
                 Err(error) if error.code() == Some(ErrorCode::NO_NODE) => return Ok(Vec::new()),
                 Err(error) if is_transient(&error) => retry.pause().await?,
                 known => return known,
@@ -212,24 +224,25 @@ impl Contender {
         }
     }
 
-    fn seat(&self, own: &str, fence: Fence, listed: Result<Vec<String>, Error>) -> Seat {
+    fn seat(&self, own: &str, fence: Fence, listed: Result<&[ByteStr], &Error>) -> Seat {
         let entry = &self.entry;
         let seq = plan::sequence(own, &[entry.rule.marker]);
         if seq.is_some_and(plan::runs_out) {
             self.report_number();
         }
         let (ahead, refused) = match listed {
-            Err(error) => (None, Some(error.into())),
+            Err(error) => (None, Some(error.clone().into())),
             Ok(children) => {
-                self.report_foreign(&children);
+                let listing = Listing::new(children, &entry.rule);
+                self.report_foreign(listing.foreign);
                 let used_up = seq.is_some_and(plan::may_repeat);
                 let used_up = used_up.then_some(LockError::NumbersUsedUp);
-                let blind = |name: &&String| entry.refuses_blind && entry.rule.is_blind_to(name);
-                let blind = children.iter().find(blind).cloned();
-                (
-                    self.ahead(&children, own),
-                    used_up.or(blind.map(|name| LockError::LayoutConflict { name })),
-                )
+                let blind = |name: &&ByteStr| entry.refuses_blind && entry.rule.is_blind_to(name);
+                let blind = children.iter().find(blind).map(|name| {
+                    let name = name.to_string();
+                    LockError::LayoutConflict { name }
+                });
+                (self.ahead(listing, own), used_up.or(blind))
             }
         };
         let path: Arc<str> = join(&entry.parent, own).into();
@@ -254,22 +267,34 @@ impl Contender {
         }
     }
 
-    /// Who is in the way of `own`, but for what stands beside it: where room is waited for
-    /// everybody, else those ahead.
-    pub(super) fn ahead(&self, children: &[String], own: &str) -> Option<Vec<String>> {
-        let rule = &self.entry.rule;
-        let mut ahead = match &self.entry.room {
-            Some(_) => plan::others(children, own, rule)?,
-            None => plan::ahead(children, own, rule)?,
-        };
-        if let Some(beside) = &self.entry.beside {
-            ahead.retain(|other| other != name(beside));
-        }
-        Some(ahead)
+    /// Looks at a newer listing.
+    pub(super) fn refresh(&self, seat: &mut Seat, children: &[impl AsRef<str>]) {
+        let listing = Listing::new(children, &self.entry.rule);
+        seat.ahead = self.ahead(listing, name(&seat.path));
     }
 
-    fn report_foreign(&self, children: &[String]) {
-        let count = plan::foreign_count(children, &self.entry.rule);
+    /// Who is in the way of `own`, but for what stands beside it: where room is waited for
+    /// everybody, else those ahead.
+    fn ahead(&self, listing: Listing<'_>, own: &str) -> Option<Ahead> {
+        let entry = &self.entry;
+        let (mut ahead, probes) = match entry.room {
+            Some(_) => (listing.others(own)?, 0),
+            None => (listing.ahead(own)?, PROBES_MAX),
+        };
+        if let Some(beside) = &entry.beside {
+            ahead.retain(|other| other.text != name(beside));
+        }
+        let is_yielded_to = |other: &plan::Name<'_>| entry.yields_to.contains(&other.kind);
+        let (count, is_yielded_to) = (ahead.len(), ahead.iter().any(is_yielded_to));
+        let nearest = plan::newest(ahead, probes).into_iter();
+        Some(Ahead {
+            count,
+            nearest: nearest.map(str::to_owned).collect(),
+            is_yielded_to,
+        })
+    }
+
+    fn report_foreign(&self, count: usize) {
         if count > 0 && self.entry.shared.reports_foreign() {
             tracing::warn!(
                 count,

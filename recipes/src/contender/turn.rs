@@ -5,20 +5,19 @@ use std::pin::pin;
 use std::task::Poll;
 
 use futures::FutureExt;
-use lockkeeper::path::{join, name};
+use lockkeeper::path::join;
 use lockkeeper::{Error, ErrorCode, EventType, OneShotWatch};
 
 use super::Contender;
 use super::seat::Seat;
 use crate::error::LockError;
 use crate::own::OwnEnd;
-use crate::plan;
 use crate::retry::{Retry, is_transient, session_error};
 
 /// Up to so many contenders ahead are looked at one by one on a wake-up. With more of them one is,
 /// and a listing tells of the rest, mostly that all are gone: it was the first who left. Either way
-/// it is one round trip.
-const PROBES_MAX: usize = 4;
+/// it is one round trip, and so many names are all that a contender keeps of a listing.
+pub(super) const PROBES_MAX: usize = 4;
 
 /// How waiting ended.
 pub(super) enum Turn {
@@ -34,10 +33,10 @@ pub(super) enum Turn {
 impl Contender {
     /// Waits until nobody is ahead.
     ///
-    /// Who is ahead is fixed when the znode is created and only shrinks, so the listing is kept and
-    /// its nearest survivor watched: one session wakes when a contender goes. An event never grants
-    /// anything by itself; it leads to a read, and the read decides. Where one that is ahead may
-    /// turn into another kind under its number, that read is a listing.
+    /// Who is ahead is fixed when the znode is created and only shrinks, so the nearest ones
+    /// are kept and the last of them is watched: one session wakes when a contender goes. An event
+    /// never grants anything by itself; it leads to a read, and the read decides. Where one that is
+    /// ahead may turn into another kind under its number, that read is a listing.
     pub(super) async fn wait_turn(&self, seat: &mut Seat) -> Turn {
         if let Some(error) = seat.refused.take() {
             return Turn::Failed(error);
@@ -48,20 +47,18 @@ impl Contender {
             match &seat.ahead {
                 None => return Turn::NodeGone,
                 // Create and listing have just shown the own znode: a free lock needs no look at it.
-                Some(ahead) if ahead.is_empty() && width == 1 => return Turn::Come,
-                Some(ahead) if ahead.is_empty() && (is_listed || !self.entry.rule.turns) => {
+                Some(ahead) if ahead.count == 0 && width == 1 => return Turn::Come,
+                Some(ahead) if ahead.count == 0 && (is_listed || !self.entry.rule.turns) => {
                     return self.verdict(seat).await;
                 }
-                Some(ahead) if ahead.is_empty() => {
+                Some(ahead) if ahead.is_yielded_to => return Turn::Failed(LockError::Busy),
+                Some(ahead) if ahead.nearest.is_empty() => {
                     match self.list().await {
-                        Ok(children) => seat.ahead = self.ahead(&children, name(&seat.path)),
+                        Ok(children) => self.refresh(seat, &children),
                         Err(error) => return Turn::Failed(error.into()),
                     }
                     is_listed = true;
                     continue;
-                }
-                Some(ahead) if self.yields_to_one_of(ahead) => {
-                    return Turn::Failed(LockError::Busy);
                 }
                 Some(_) => {}
             }
@@ -80,11 +77,6 @@ impl Contender {
                 return turn;
             }
         }
-    }
-
-    fn yields_to_one_of(&self, ahead: &[String]) -> bool {
-        let yields = |name: &String| plan::sequence(name, self.entry.yields_to).is_some();
-        ahead.iter().any(yields)
     }
 
     /// Nobody is ahead; is the own znode still there?
@@ -111,14 +103,17 @@ impl Contender {
     async fn probe(&self, seat: &mut Seat, width: usize) -> Result<Option<OneShotWatch>, Error> {
         let client = &self.client;
         let parent = &self.entry.parent;
-        let Some((nearest, rest)) = seat.ahead.as_deref().and_then(|ahead| ahead.split_last())
-        else {
+        let Some(ahead) = &seat.ahead else {
+            return Ok(None);
+        };
+        let Some((nearest, rest)) = ahead.nearest.split_last() else {
             return Ok(None);
         };
         let nearest = join(parent, nearest);
         let watch = client.get_watched(&nearest);
-        let few = if rest.len() < width { rest } else { &[] };
-        let listing = (width > 1 && few.len() < rest.len()).then(|| client.children(parent));
+        let is_few = ahead.count <= width && ahead.count == ahead.nearest.len();
+        let few = if is_few { rest } else { &[] };
+        let listing = (width > 1 && !is_few).then(|| client.children_shared(parent));
         let others: Vec<_> = few
             .iter()
             .rev()
@@ -145,7 +140,7 @@ impl Contender {
                 Ok(children) => children,
                 Err(_) => self.list().await?,
             };
-            seat.ahead = self.ahead(&children, name(&seat.path));
+            self.refresh(seat, &children);
         }
         Ok(None)
     }
@@ -169,7 +164,7 @@ impl Contender {
             Ok(Ok(event)) => {
                 self.cell.shared.count_wakeup();
                 if event.kind == EventType::NodeDeleted
-                    && seat.ahead.as_ref().is_some_and(|ahead| ahead.len() > 1)
+                    && seat.ahead.as_ref().is_some_and(|ahead| ahead.count > 1)
                 {
                     seat.pass();
                 }

@@ -23,6 +23,18 @@ fn names(seqs: impl IntoIterator<Item = i32>) -> Vec<String> {
     seqs.into_iter().map(curator).collect()
 }
 
+fn ahead<'a>(children: &'a [String], own: &str, rule: &Rule) -> Option<Vec<&'a str>> {
+    Listing::new(children, rule).ahead(own).map(oldest_first)
+}
+
+fn queue<'a>(children: &'a [String], rule: &Rule) -> Vec<&'a str> {
+    oldest_first(Listing::new(children, rule).queue())
+}
+
+fn own_names<'a>(children: &'a [String], prefix: &str, rule: &Rule) -> Vec<&'a str> {
+    Listing::new(children, rule).own_names(prefix)
+}
+
 #[test]
 fn t54_suffixes_around_zero_and_the_wrap_parse() {
     for (text, value) in [
@@ -65,7 +77,7 @@ fn t51_foreign_children_have_no_number() {
     assert_eq!(sequence("lock-0000000001", MUTEX), Some(1));
     assert_eq!(sequence("lock--000000001", MUTEX), Some(-1));
     let children: Vec<String> = ["foo", "lock-0000000001", "!"].map(String::from).into();
-    assert_eq!(foreign_count(&children, &Layout::Curator.mutex()), 2);
+    assert_eq!(Listing::new(&children, &Layout::Curator.mutex()).foreign, 2);
 }
 
 #[test]
@@ -155,7 +167,82 @@ fn child() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Names that are told apart by every part of them: kinds of all rules, few numbers, much that is
+/// nearly a name.
+fn near_miss() -> impl Strategy<Value = String> {
+    "[ab]?[lock_-]{0,2}(lock-|latch-|__lock__|__rlock__|__READ__|__WRIT__|lease-|-|x-)\
+     (-?00000000[0-2]|-?000000000[0-2]|-?214748364[78]|-?[0-9]{8,11})[0k-]?"
+}
+
+/// The number as it is defined: any tail of that form behind a marker, the longest first.
+fn number(name: &str, markers: &[&str]) -> Option<i32> {
+    name.char_indices().find_map(|(at, _)| {
+        let (before, tail) = name.split_at(at);
+        let digits = tail.strip_prefix('-').unwrap_or(tail);
+        let is_number = (9..=10).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && markers.iter().any(|marker| before.ends_with(marker));
+        is_number.then(|| tail.parse().ok())?
+    })
+}
+
 proptest! {
+    #[test]
+    fn a_name_parses_as_the_number_is_defined(name in near_miss()) {
+        for markers in [MUTEX, &["-"], &["__READ__", "__WRIT__", "lease-"]] {
+            prop_assert_eq!(sequence(&name, markers), number(&name, markers), "{}", name);
+        }
+    }
+
+    #[test]
+    fn a_listing_answers_as_its_names_do_one_by_one(
+        children in prop::collection::btree_set(near_miss(), 1..20),
+        max in 0..6_usize,
+    ) {
+        let children: Vec<String> = children.into_iter().collect();
+        let layout = Layout::Curator;
+        for rule in [layout.mutex(), layout.reader(), layout.writer(), Layout::lease()] {
+            let blocks = |name: &&String| number(name, rule.blockers).is_some();
+            let is_own = |name: &str| number(name, &[rule.marker]).is_some();
+            let kind = |name: &str| {
+                let kinds = rule.blockers.iter().chain([&rule.marker]);
+                kinds.copied().find(|kind| number(name, &[kind]).is_some())
+            };
+            let sorted = |names: Vec<Name<'_>>| {
+                let mut texts: Vec<String> = names.iter().map(|it| it.text.to_owned()).collect();
+                texts.sort_unstable();
+                texts
+            };
+            let filtered = |keeps: &dyn Fn(&&String) -> bool| -> Vec<String> {
+                children.iter().filter(keeps).cloned().collect()
+            };
+            let listing = Listing::new(&children, &rule);
+            let foreign = filtered(&|name| !blocks(name) && !is_own(name));
+            prop_assert_eq!(listing.foreign, foreign.len());
+            prop_assert_eq!(sorted(listing.clone().queue()), filtered(&blocks));
+            for own in &children {
+                let (ahead, others) = (listing.clone().ahead(own), listing.clone().others(own));
+                let Some(seq) = number(own, &[rule.marker]) else {
+                    prop_assert_eq!((ahead, others), (None, None));
+                    continue;
+                };
+                let is_ahead = |name: &&String| {
+                    number(name, rule.blockers).is_some_and(|other| {
+                        let tie = (kind(name), name.as_str()) < (Some(rule.marker), own.as_str());
+                        before(other, seq) || other == seq && tie
+                    })
+                };
+                let ahead = ahead.unwrap();
+                let all = oldest_first(ahead.clone());
+                let tail = &all[all.len().saturating_sub(max)..];
+                prop_assert_eq!(newest(ahead.clone(), max), tail);
+                prop_assert_eq!(sorted(ahead), filtered(&is_ahead));
+                let others = sorted(others.unwrap());
+                prop_assert_eq!(others, filtered(&|name| blocks(name) && *name != own));
+            }
+        }
+    }
+
     #[test]
     fn t8_the_predecessor_is_the_greatest_smaller_contender(
         children in prop::collection::vec(child(), 0..40),
@@ -173,8 +260,9 @@ proptest! {
             .iter()
             .filter(smaller)
             .max_by_key(|name| sequence(name, MUTEX).unwrap().wrapping_sub(seq));
-        let distance = |name: &String| sequence(name, MUTEX).unwrap().wrapping_sub(seq);
-        prop_assert_eq!(ahead.last().map(distance), nearest.map(distance));
+        let distance = |name: &str| sequence(name, MUTEX).unwrap().wrapping_sub(seq);
+        let last = ahead.last().map(|name| distance(name));
+        prop_assert_eq!(last, nearest.map(|name| distance(name)));
         prop_assert_eq!(ahead.len(), children.iter().filter(smaller).count());
     }
 
@@ -213,7 +301,7 @@ proptest! {
         let rule = Layout::Curator.mutex();
         for (i, seq) in seqs.iter().enumerate() {
             let ahead = ahead(&listing, &curator(*seq), &rule).unwrap();
-            prop_assert_eq!(ahead.last(), listing[..i].last());
+            prop_assert_eq!(ahead.last().copied(), listing[..i].last().map(String::as_str));
         }
     }
 

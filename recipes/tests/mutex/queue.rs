@@ -145,6 +145,37 @@ async fn t6_t45_a_waiter_that_leaves_wakes_only_its_follower() {
     assert_clean(&lane.client, &path).await;
 }
 
+/// More of them than a contender keeps in mind.
+#[tokio::test(flavor = "multi_thread")]
+async fn t6_a_waiter_that_all_others_leave_still_waits_for_the_holder() {
+    let lane = Lane::open().await;
+    let path = fresh_path("t6-all");
+    let lock = prepared(&connect(&server().await).await, &path).await;
+    let guard = lock.lock().await.unwrap();
+    let mut leavers = Vec::new();
+    for position in 1..12 {
+        leavers.push(enqueue(&lock, position).await);
+    }
+    let waiter = enqueue(&Mutex::new(&lane.client, &path).unwrap(), 12).await;
+    let watches = async |count| {
+        eventually("watching", async || {
+            lane.proxy.count(Direction::Reply, op::GET_DATA) == count
+        })
+        .await;
+    };
+    for (left, leaver) in leavers.into_iter().rev().enumerate() {
+        watches(left + 1).await;
+        leaver.abort();
+    }
+    // The watch is on the holder's znode now.
+    watches(12).await;
+    assert_eq!(children(&lane.client, &path).await.len(), 2);
+    assert!(!waiter.is_finished());
+    guard.release().await.unwrap();
+    granted(waiter).await.release().await.unwrap();
+    assert_clean(&lane.client, &path).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t7_a_predecessor_that_goes_between_listing_and_watch_is_not_waited_for() {
     let lane = Lane::open().await;
