@@ -251,3 +251,39 @@ impl Log {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lockkeeper_wire::ServerId;
+
+    use super::*;
+
+    fn txn(counter: u32) -> Txn {
+        Txn {
+            zxid: Zxid::new(1, counter),
+            bytes: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn no_write_that_was_under_way_makes_durable_what_is_cut() {
+        let history = History {
+            last: Zxid::ZERO,
+            oldest: Zxid::ZERO,
+            accepted_epoch: 1,
+            current_epoch: 1,
+            recent: Vec::new(),
+            votes: true,
+        };
+        let mut log = Log::new(history, &Settings::new(ServerId(1)));
+        for io in 1..=3 {
+            log.append(IoId(io), txn(io as u32));
+        }
+        log.truncate(IoId(4), Zxid::new(1, 1));
+        log.append(IoId(5), txn(2));
+        log.handle_durable(IoId(3));
+        assert_eq!(log.durable(), Zxid::new(1, 1));
+        log.handle_durable(IoId(5));
+        assert_eq!(log.durable(), Zxid::new(1, 2));
+    }
+}

@@ -16,7 +16,7 @@ use crate::effect::{Effect, IoId, LinkId};
 use crate::election::Election;
 use crate::fault::Fault;
 use crate::history::{History, Log, Txn};
-use crate::leader::Leading;
+use crate::leader::{Leading, is_epoch_over};
 use crate::learner::Kind;
 use crate::membership::{Membership, Memberships};
 use crate::settings::Settings;
@@ -88,7 +88,6 @@ impl Peer {
     /// no epochs on the disk, and an epoch whose counter is used up is followed by the next.
     pub fn standalone(last: Zxid) -> Self {
         let settings = Settings::alone();
-        let membership = alone(settings.sid);
         let epoch = last.0 >> 32;
         let history = History {
             last,
@@ -102,7 +101,7 @@ impl Peer {
             settings.sid,
             false,
             settings.election,
-            Memberships::new(membership, None),
+            Memberships::new(alone(settings.sid), None),
             (last, epoch),
             0,
         );
@@ -110,7 +109,7 @@ impl Peer {
         while election.poll_effect().is_some() {}
         let log = Log::new(history, &settings);
         let mut core = Core::new(settings, election, log, (epoch, epoch), true);
-        let leading = Leading::alone(&mut core, epoch);
+        let leading = Leading::alone(&mut core, epoch + i64::from(is_epoch_over(last)));
         Self {
             core,
             role: Role::Alone(Box::new(leading)),

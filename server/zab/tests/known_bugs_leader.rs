@@ -102,6 +102,12 @@ fn zk_1277_an_epoch_ends_before_its_counter_does() {
     }
     assert_eq!(alone.next_zxid(), Some(zxid(8, 1)), "{delivered:?}");
 
+    assert_eq!(
+        Peer::standalone(zxid(7, u32::MAX - 1)).next_zxid(),
+        Some(zxid(8, 1)),
+        "also after a restart"
+    );
+
     // With others, another election makes the epoch.
     let mut bench = Bench::elected(THREE, recovered);
     bench.begin_epoch(8);

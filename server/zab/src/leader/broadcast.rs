@@ -51,6 +51,11 @@ struct Proposal {
 /// next epoch (ZOOKEEPER-1277).
 const COUNTER_MAX: u32 = u32::MAX - 1;
 
+/// Whether no transaction can follow this one in its epoch.
+pub(crate) fn is_epoch_over(last: Zxid) -> bool {
+    last.counter() >= COUNTER_MAX
+}
+
 impl Broadcast {
     pub(super) fn new(epoch: i64, offered: IoId, ping_at_ms: u64) -> Self {
         Self {
@@ -72,8 +77,8 @@ impl Broadcast {
 
     fn next_zxid(&self, core: &Core) -> Option<Zxid> {
         let last = self.proposed(core);
-        let is_open = self.ending_at_ms.is_none() && last.counter() < COUNTER_MAX;
-        is_open.then(|| last.next())
+        let is_closed = self.ending_at_ms.is_some() || is_epoch_over(last);
+        (!is_closed).then(|| last.next())
     }
 
     pub(super) fn ending_at_ms(&self) -> Option<u64> {
@@ -124,7 +129,7 @@ impl Leading {
             quorums: quorums.clone(),
             membership,
         });
-        if zxid.counter() == COUNTER_MAX {
+        if is_epoch_over(zxid) {
             broadcast.end(now_ms + core.sync_ms());
         }
         for (link, learner) in self.learners.iter_mut() {

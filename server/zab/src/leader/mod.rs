@@ -24,6 +24,8 @@ use lockkeeper_wire::{LeaderPacket, LearnerPacket, ServerId, SessionId, Zxid};
 use crate::core::Core;
 use crate::effect::{Effect, LinkId};
 use crate::fault::Fault;
+pub(crate) use broadcast::is_epoch_over;
+
 use broadcast::Broadcast;
 use discovery::{Discovery, Promise};
 use learners::{Learner, Learners, State};
