@@ -122,6 +122,11 @@ impl<'a> Listing<'a> {
     /// wait for.
     pub(crate) fn ahead(self, own: &str) -> Option<Vec<Name<'a>>> {
         let own = self.find(own)?;
+        #[cfg(feature = "__seeded-bugs")]
+        if lockkeeper_bugs::is(lockkeeper_bugs::Bug::LetsSecondIn) {
+            let is_ahead = |it: &Name<'_>| before(it.seq, own.seq.wrapping_sub(1));
+            return Some(self.blockers(is_ahead));
+        }
         Some(self.blockers(|it| {
             let wins_tie = it.seq == own.seq && (it.kind, it.text) < (own.kind, own.text);
             before(it.seq, own.seq) || wins_tie

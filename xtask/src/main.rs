@@ -45,6 +45,8 @@ usage: cargo xtask COMMAND
   simulate [--seeds N] [--from S]
              run whole systems in simulated worlds, 100 unless told otherwise, on all cores;
              --seed S shows one, --without KIND:N,... leaves faults out of it
+  seeded-bugs [--seeds N]
+             plant one bug after the other and say after how many simulated worlds it is caught
   bench      measure our server beside Apache's; --only get,set  --runs N  --seconds N
   bench --recipes
              measure our recipes beside Curator's and kazoo's; --server apache and the same
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         ["interop", "--mixed"] => interop::run(&["mixed::", "--show-output"]),
         ["interop", ref filters @ ..] => interop::run(filters),
         ["crash-loop", ref flags @ ..] => crash_loop::run(flags),
+        ["seeded-bugs", ref words @ ..] => simulate::seeded_bugs(words),
         ["simulate", ref words @ ..] => simulate::run(words),
         ["bench", ref options @ ..] => bench::run(options),
         _ => Err(USAGE.into()),

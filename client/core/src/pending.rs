@@ -64,6 +64,10 @@ impl Entry {
 
     /// What is known about the effect when no reply comes.
     pub(crate) fn outcome(&self) -> Outcome {
+        #[cfg(feature = "__seeded-bugs")]
+        if lockkeeper_bugs::is(lockkeeper_bugs::Bug::CallsUnknownNotApplied) {
+            return Outcome::NotApplied;
+        }
         if self.sends == 0 || has_no_effect(self.op) {
             Outcome::NotApplied
         } else {
@@ -187,7 +191,10 @@ impl Pending {
     /// Notes that an entry's frame has been written under a number of [`Pending::next_xid`].
     pub(crate) fn mark_sent(&mut self, xid: Xid, mut entry: Entry, now: Instant) {
         entry.sends = entry.sends.saturating_add(1);
-        if entry.is_write() && entry.purpose != Purpose::Restore {
+        let is_kept = !entry.is_write() || entry.purpose == Purpose::Restore;
+        #[cfg(feature = "__seeded-bugs")]
+        let is_kept = is_kept || lockkeeper_bugs::is(lockkeeper_bugs::Bug::RepeatsWrites);
+        if !is_kept {
             entry.request = None;
         }
         self.sent.push_back(Sent {
@@ -218,6 +225,11 @@ impl Pending {
         let mut ended = Vec::new();
         let mut again = VecDeque::new();
         for Sent { entry, .. } in self.sent.drain(..) {
+            #[cfg(feature = "__seeded-bugs")]
+            if lockkeeper_bugs::is(lockkeeper_bugs::Bug::RepeatsWrites) && entry.request.is_some() {
+                again.push_back(entry);
+                continue;
+            }
             let may_repeat = has_no_effect(entry.op)
                 && entry.sends < SENDS_MAX
                 && !matches!(entry.purpose, Purpose::Abandoned(_));

@@ -202,6 +202,11 @@ impl Watches {
             }
         }
         let chunks = chunks.finish();
+        #[cfg(feature = "__seeded-bugs")]
+        let chunks = match lockkeeper_bugs::is(lockkeeper_bugs::Bug::ForgetsWatches) {
+            true => VecDeque::new(),
+            false => chunks,
+        };
         self.restoring = (!chunks.is_empty()).then_some((from, chunks.len()));
         chunks
     }

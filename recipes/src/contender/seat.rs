@@ -89,6 +89,11 @@ impl Contender {
                         return Err(LockError::NodeGone);
                     };
                     let fence = Fence(stat.czxid.0);
+                    #[cfg(feature = "__seeded-bugs")]
+                    let fence = match lockkeeper_bugs::is(lockkeeper_bugs::Bug::FencesAlike) {
+                        true => Fence(1),
+                        false => fence,
+                    };
                     return Ok(Some(self.seat(name(&path), fence, listed.as_deref())));
                 }
                 Err(error) => error,

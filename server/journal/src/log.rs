@@ -199,6 +199,10 @@ impl<D: Disk> Journal<D> {
     /// again: the transactions appended since the last success may or may not be on disk.
     pub fn sync(&mut self) -> Result<(), JournalError> {
         self.usable()?;
+        #[cfg(feature = "__seeded-bugs")]
+        if lockkeeper_bugs::is(lockkeeper_bugs::Bug::SkipsSync) {
+            return Ok(());
+        }
         let force = self.settings.force_sync;
         let Some(log) = self.log.as_mut().filter(|log| !log.synced && force) else {
             return Ok(());

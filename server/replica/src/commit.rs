@@ -120,6 +120,19 @@ impl Replica {
         if let Role::Leading(leading) = &mut self.role {
             leading.proposals.applied(zxid);
         }
+        #[cfg(feature = "__seeded-bugs")]
+        let late = match lockkeeper_bugs::is(lockkeeper_bugs::Bug::RepliesBeforeEvents) {
+            true => applied.changes.clone(),
+            false => Vec::new(),
+        };
+        #[cfg(feature = "__seeded-bugs")]
+        let applied = Applied {
+            changes: match late.is_empty() {
+                true => applied.changes,
+                false => Vec::new(),
+            },
+            ..applied
+        };
         for change in &applied.changes {
             watches.trigger(change, zxid, &mut Events(clients));
         }
@@ -127,6 +140,10 @@ impl Replica {
         if let Some(origin) = origin {
             self.answer_write(origin, &entry, applied, watches, now, clients);
             self.drain(origin, store, watches, clients);
+        }
+        #[cfg(feature = "__seeded-bugs")]
+        for change in &late {
+            watches.trigger(change, zxid, &mut Events(clients));
         }
         Ok(())
     }

@@ -102,6 +102,11 @@ impl Replica {
         }
         let session = SessionId(self.next_session);
         self.next_session += 1;
+        #[cfg(feature = "__seeded-bugs")]
+        if lockkeeper_bugs::is(lockkeeper_bugs::Bug::RepeatsSessionId) && self.next_session & 3 == 0
+        {
+            self.next_session -= 1;
+        }
         let mut entry = Connection::new(session, timeout_ms);
         self.owners.insert(session, connection);
         if self.settings.local_sessions.is_some() {
@@ -168,7 +173,11 @@ impl Replica {
         if !valid {
             return self.refuse(connection, short, clients);
         }
-        if let Some(older) = self.owners.insert(session, connection) {
+        let older = self.owners.insert(session, connection);
+        #[cfg(feature = "__seeded-bugs")]
+        let older =
+            older.filter(|_| !lockkeeper_bugs::is(lockkeeper_bugs::Bug::KeepsOldConnection));
+        if let Some(older) = older {
             self.connections.remove(&older);
             clients.close(older);
         }

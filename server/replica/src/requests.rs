@@ -31,6 +31,24 @@ impl Replica {
                 identities,
             });
         }
+        #[cfg(feature = "__seeded-bugs")]
+        if is_read(&request) && lockkeeper_bugs::is(lockkeeper_bugs::Bug::RepliesOutOfOrder) {
+            return entry.waiting.push_front(Waiting::Read {
+                xid,
+                request,
+                identities,
+            });
+        }
+        #[cfg(feature = "__seeded-bugs")]
+        if matches!(request, Request::Sync(_))
+            && lockkeeper_bugs::is(lockkeeper_bugs::Bug::SyncsAtOnce)
+        {
+            return entry.waiting.push_back(Waiting::Read {
+                xid,
+                request,
+                identities,
+            });
+        }
         if is_read(&request) {
             return entry.waiting.push_back(Waiting::Read {
                 xid,
@@ -178,6 +196,10 @@ impl Replica {
             return;
         }
         self.owners.remove(&entry.session);
+        #[cfg(feature = "__seeded-bugs")]
+        if lockkeeper_bugs::is(lockkeeper_bugs::Bug::ForgetsContact) {
+            return;
+        }
         let Some(heard_ms) = clients.heard_ms(connection) else {
             return;
         };

@@ -115,6 +115,11 @@ impl Apply<'_> {
 
     fn multi(&mut self, parts: &[Txn]) -> MultiResponse {
         let failed = parts.iter().position(|part| matches!(part, Txn::Error(_)));
+        #[cfg(feature = "__seeded-bugs")]
+        if lockkeeper_bugs::is(lockkeeper_bugs::Bug::SplitsMulti) && failed.is_some_and(|at| at > 0)
+        {
+            drop(self.single(&parts[0]));
+        }
         let results = parts
             .iter()
             .enumerate()
@@ -352,6 +357,12 @@ impl Apply<'_> {
             .get(&session)
             .cloned()
             .unwrap_or_default();
+        #[cfg(feature = "__seeded-bugs")]
+        let left: std::collections::BTreeSet<_> =
+            match lockkeeper_bugs::is(lockkeeper_bugs::Bug::LeavesEphemeral) {
+                true => Default::default(),
+                false => left,
+            };
         if listed.is_some() && !left.is_empty() {
             tracing::warn!(%session, count = left.len(), "ephemerals outside the closing list");
         }

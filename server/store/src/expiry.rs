@@ -56,6 +56,16 @@ impl Expiry {
             return;
         };
         let at_ms = ((now_ms + deadline.timeout_ms) / self.tick_ms + 1) * self.tick_ms;
+        #[cfg(feature = "__seeded-bugs")]
+        let at_ms = match deadline.timeout_ms {
+            half if lockkeeper_bugs::is(lockkeeper_bugs::Bug::ExpiresEarly) => {
+                at_ms - half / 2 / self.tick_ms * self.tick_ms
+            }
+            late if lockkeeper_bugs::is(lockkeeper_bugs::Bug::ExpiresLate) => {
+                at_ms + 3 * late / self.tick_ms * self.tick_ms
+            }
+            _ => at_ms,
+        };
         if at_ms <= deadline.at_ms {
             return;
         }

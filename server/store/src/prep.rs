@@ -332,6 +332,11 @@ impl Prep<'_> {
         self.check_session()?;
         let zxid = self.caller.zxid;
         let paths = self.overlay.ephemerals(self.store, self.caller.session);
+        #[cfg(feature = "__seeded-bugs")]
+        let paths: Vec<_> = {
+            let left = usize::from(lockkeeper_bugs::is(lockkeeper_bugs::Bug::LeavesEphemeral));
+            paths.into_iter().skip(left).collect()
+        };
         for path in &paths {
             let Some((parent_path, _)) = tree::split(path) else {
                 continue;
@@ -364,6 +369,10 @@ fn parent_of(path: &str) -> Result<&str, ErrorCode> {
 }
 
 fn check_version(expected: i32, current: i32) -> Result<(), ErrorCode> {
+    #[cfg(feature = "__seeded-bugs")]
+    if lockkeeper_bugs::is(lockkeeper_bugs::Bug::IgnoresVersions) {
+        return Ok(());
+    }
     if expected == ANY_VERSION || expected == current {
         Ok(())
     } else {

@@ -143,6 +143,9 @@ impl Table {
             let standard = watchers
                 .iter()
                 .filter(|(_, modes)| modes.has(Modes::STANDARD));
+            #[cfg(feature = "__seeded-bugs")]
+            let standard =
+                standard.filter(|_| !lockkeeper_bugs::is(lockkeeper_bugs::Bug::KeepsWatch));
             consumed.extend(standard.map(|(&connection, _)| connection));
         }
         for connection in consumed {
@@ -158,6 +161,10 @@ impl Table {
             }
             fired.sort_unstable();
             fired.dedup();
+        }
+        #[cfg(feature = "__seeded-bugs")]
+        if lockkeeper_bugs::is(lockkeeper_bugs::Bug::DropsWatch) && fired.len() > 1 {
+            fired.pop();
         }
         fired
     }
@@ -293,6 +300,13 @@ impl Watches {
         let parent = tree::split(path).map(|(parent, _)| parent);
         let parent = parent.map(|parent| if parent.is_empty() { "/" } else { parent });
         let skip_acl = self.skip_acl;
+        #[cfg(feature = "__seeded-bugs")]
+        let skip_acl = skip_acl || lockkeeper_bugs::is(lockkeeper_bugs::Bug::TellsSecrets);
+        #[cfg(feature = "__seeded-bugs")]
+        let parent = parent.filter(|_| {
+            change.kind != EventType::NodeDeleted
+                || !lockkeeper_bugs::is(lockkeeper_bugs::Bug::ForgetsParent)
+        });
         let mut tell = |fired: &[ConnectionId], kind, path: &str, acl: &AclRef| {
             for &connection in fired {
                 let may = |ids: &[Id]| skip_acl || access::is_allowed(acl, READ, ids);
@@ -342,6 +356,11 @@ impl Watches {
         sink: &mut impl EventSink,
     ) {
         let since = watches.relative_zxid;
+        #[cfg(feature = "__seeded-bugs")]
+        let since = match lockkeeper_bugs::is(lockkeeper_bugs::Bug::HidesMissed) {
+            true => Zxid(i64::MAX),
+            false => since,
+        };
         let skip_acl = self.skip_acl;
         // Whether the event was told; a watch that was not spent is armed again.
         let mut tell = |path: &str, kind, acl: &AclRef| {

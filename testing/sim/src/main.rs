@@ -3,6 +3,7 @@
 //! ```text
 //! lockkeeper-sim --seeds N [--from S] [--threads T]
 //! lockkeeper-sim --seed S [--without KIND:N,...]
+//! lockkeeper-sim --bugs all|NAME [--seeds N] [--from S]      with the feature __seeded-bugs
 //! ```
 
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let words: Vec<String> = std::env::args().skip(1).collect();
     let (mut seeds, mut from, mut one, mut without) = (None, 0, None, BTreeSet::new());
+    let mut bugs = None;
     let mut threads = std::thread::available_parallelism().map_or(1, usize::from);
     for pair in words.chunks(2) {
         let understood = match pair {
@@ -30,6 +32,10 @@ fn main() -> ExitCode {
                 "--from" => value.parse().map(|n| from = n).is_ok(),
                 "--threads" => value.parse().map(|n| threads = n).is_ok(),
                 "--seed" => value.parse().map(|n| one = Some(n)).is_ok(),
+                "--bugs" => {
+                    bugs = Some(value.clone());
+                    cfg!(feature = "__seeded-bugs")
+                }
                 "--without" => {
                     let faults: Option<BTreeSet<FaultId>> =
                         value.split(',').map(fault_of).collect();
@@ -43,6 +49,9 @@ fn main() -> ExitCode {
             eprintln!("simulate: {} is not understood", pair.join(" "));
             return ExitCode::FAILURE;
         }
+    }
+    if let Some(bugs) = bugs {
+        return seeded_bugs(&bugs, from, seeds.unwrap_or(1000), threads, one);
     }
     match one {
         Some(seed) => show(seed, &without),
@@ -131,4 +140,46 @@ fn summarize(report: &Report) {
         .iter()
         .map(|(what, count)| format!("{what} {count}"));
     println!("reached: {}", reach.collect::<Vec<_>>().join(", "));
+}
+
+#[cfg(not(feature = "__seeded-bugs"))]
+fn seeded_bugs(_: &str, _: u64, _: u64, _: usize, _: Option<u64>) -> ExitCode {
+    ExitCode::FAILURE
+}
+
+/// Plants one bug after the other; each has to be caught.
+#[cfg(feature = "__seeded-bugs")]
+fn seeded_bugs(which: &str, from: u64, seeds: u64, threads: usize, one: Option<u64>) -> ExitCode {
+    let named = lockkeeper_bugs::named(which);
+    if let (Some(bug), Some(seed)) = (named, one) {
+        lockkeeper_bugs::plant(Some(bug));
+        return show(seed, &BTreeSet::new());
+    }
+    let chosen = lockkeeper_bugs::ALL
+        .iter()
+        .filter(|&&bug| named.is_none_or(|it| it == bug));
+    let mut missed = 0;
+    for &bug in chosen {
+        lockkeeper_bugs::plant(Some(bug));
+        let report = campaign::campaign(from, seeds, threads, 1);
+        match report.failures.first() {
+            Some((seed, violation)) => {
+                let mut what = violation.what.clone();
+                what.truncate(100);
+                let name = format!("{bug:?}");
+                let after = seed - from + 1;
+                println!("{name:24} {after:5} seeds  {}  {what}", violation.rule);
+            }
+            None => {
+                missed += 1;
+                println!(
+                    "{:24} not caught in {} seeds",
+                    format!("{bug:?}"),
+                    report.seeds
+                );
+            }
+        }
+    }
+    println!("{missed} not caught");
+    ExitCode::from(u8::from(missed > 0))
 }

@@ -33,6 +33,8 @@ pub(crate) const LIST: &str = "/list";
 pub(crate) const SET: &str = "/set";
 /// A number.
 pub(crate) const COUNTER: &str = "/counter";
+/// Parent of ephemerals.
+pub(crate) const LIVE: &str = "/live";
 /// A queue.
 pub(crate) const QUEUE: &str = "/queue";
 /// Registers there are.

@@ -100,8 +100,16 @@ impl Prep<'_> {
         let acl = access::resolve(create.acl, self.caller.identities)?;
         let mut parent = self.view(parent_path)?;
         self.require(&parent, CREATE)?;
+        let number = parent.stat.cversion;
+        #[cfg(feature = "__seeded-bugs")]
+        let number = match self.store.tree.get(parent_path) {
+            Some(parent) if lockkeeper_bugs::is(lockkeeper_bugs::Bug::RepeatsSequence) => {
+                parent.stat.cversion
+            }
+            _ => number,
+        };
         let path = match create.sequential {
-            true => format!("{}{:010}", create.path, parent.stat.cversion),
+            true => format!("{}{number:010}", create.path),
             false => create.path.to_owned(),
         };
         path::check(&path).map_err(|_| ErrorCode::BAD_ARGUMENTS)?;

@@ -27,6 +27,11 @@ impl Member {
         node.journal
             .append(batch)
             .map_err(|error| Dead(chain(&error)))?;
+        #[cfg(feature = "__seeded-bugs")]
+        if lockkeeper_bugs::is(lockkeeper_bugs::Bug::CommitsUnsynced) && lone {
+            self.after(core, self.settings.step, Step::Logged { last });
+            return Ok(());
+        }
         self.after(core, self.settings.sync, Step::Sync { last, lone });
         Ok(())
     }

@@ -6,7 +6,10 @@ use futures::future::{Either, select};
 use lockkeeper::{Client, OneShotWatch, Zxid};
 use lockkeeper_check::watches::Waited;
 
-use super::{Actor, LIST, Session, alive};
+use super::{Actor, LIST, LIVE, QUEUE, Session, alive};
+
+/// Whose children come, and with all but the list go as well.
+const PARENTS: &[&str] = &["/", LIST, LIVE, QUEUE];
 
 pub(super) async fn run(actor: &mut Actor, client: &Client) -> Session {
     while !actor.is_healing() {
@@ -14,7 +17,8 @@ pub(super) async fn run(actor: &mut Actor, client: &Client) -> Session {
         let path = actor.register();
         match actor.random.below(3) {
             0 => {
-                if let Some((_, changed)) = alive(client.children_watched(LIST).await)? {
+                let parent = *actor.random.pick(PARENTS);
+                if let Some((_, changed)) = alive(client.children_watched(parent).await)? {
                     wait_a_while(actor, changed).await;
                 }
             }
