@@ -39,10 +39,14 @@ def kill_session(client: lockkeeper.Client, hosts: str) -> None:
     lockkeeper.connect(hosts, resume=client.credentials).close()
 
 
+# A process that a shell has put into the background ignores Ctrl-C, and so do its children.
+CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def python(script: str, *arguments: str) -> subprocess.Popen[str]:
     """Runs a script in an interpreter of its own, with its output as text."""
     return subprocess.Popen(
-        [sys.executable, "-W", "error::ResourceWarning", "-c", script, *arguments],
+        [sys.executable, "-W", "error::ResourceWarning", "-c", CTRL_C + script, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
