@@ -33,8 +33,8 @@ usage: cargo xtask COMMAND
   test-c     run the tests of the C library against our server, or against another one:
              apache-3.9, apache-3.8
   test-python  run those of the Python package only
-  interop    run the tests that need Java and Python software, which is fetched first;
-             further words go to the test program, such as a part of a name; --recipes
+  interop    run the tests that need Java and Python software, which is fetched first,
+             but for --mixed; further words go to the test program, such as a part of a name; --recipes
              means those of recipes, and the recipes' own tests on Apache's server; --mixed
              means ensembles of servers of different makes, and prints what each one went through
   crash-loop [--restarts N] [--seed N]
