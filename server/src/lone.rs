@@ -88,6 +88,11 @@ impl Lone {
         self.waiting.map(|since| since + WAIT_MAX)
     }
 
+    /// What waited has gone another way.
+    pub(crate) fn end_wait(&mut self) {
+        self.waiting = None;
+    }
+
     /// Events have left.
     pub(crate) fn note_event(&mut self, now: Instant) {
         self.event = Some(now);
@@ -250,6 +255,16 @@ mod tests {
         assert_eq!(course.way(150, 1), Way::Disk);
         course.at.sync = Duration::from_millis(5);
         assert_eq!(course.way(1_000_000, 1), Way::Disk);
+    }
+
+    #[test]
+    fn a_wait_that_others_have_ended_wakes_nobody() {
+        let mut course = Course::new();
+        course.event(100);
+        assert_eq!(course.way(50, 1), Way::Later);
+        course.lone.end_wait();
+        assert_eq!(course.lone.wake_at(), None);
+        assert_eq!(course.way(10_000, 1), Way::Here);
     }
 
     #[test]

@@ -222,9 +222,11 @@ impl<D: Disk> Node<D> {
             // Without a message there may be something to do at the deadline.
             let _ = timeout_at(deadline.into(), shared.inbox.take(&mut inputs)).await;
             self.notice_stall(deadline.max(asleep));
-            if shared.one_thread && shared.clock.mono_ms() >= self.replica.next_tick_ms() {
+            let ticks = shared.clock.mono_ms() >= self.replica.next_tick_ms();
+            if shared.one_thread && (ticks || self.member.is_some()) {
                 // What came while a sync held up the connections is heard before it is judged who
-                // was silent.
+                // was silent. And other members write into the inbox from outside: without this
+                // they could keep the connections waiting as long as they go on.
                 yield_now().await;
             }
             let now = shared.clock.now();
@@ -349,6 +351,7 @@ impl<D: Disk> Node<D> {
 
     /// Hands all that is to be written to the disk's thread.
     fn order(&mut self) {
+        self.lone.end_wait();
         if let Some(&(last, _)) = self.unwritten.last() {
             self.awaited = Some(last);
             let writes = std::mem::take(&mut self.unwritten);

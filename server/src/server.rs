@@ -92,7 +92,7 @@ impl Server {
 
         let io_threads = config
             .io_threads
-            .map_or_else(io_threads, |count| count as usize);
+            .map_or_else(io_threads, |count| count.max(1) as usize);
         let clock = Clock::new();
         let (peer, store) = match &config.ensemble {
             None => (Peer::standalone(store.last_zxid()), recovery.store),
