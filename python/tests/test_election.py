@@ -26,6 +26,7 @@ def test_terms_follow_each_other(client: Client, other: Client, path: str) -> No
         with pytest.raises(LockTimeout) as caught:
             theirs.lead(timeout=0.1)
         assert caught.value.op == "lead"
+        wait_until(lambda: len(mine.candidates()) == 1, "the znode of the attempt is gone")
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(theirs.lead, PATIENCE_S)
             wait_until(lambda: len(mine.candidates()) == 2, "both stand")
